@@ -24,6 +24,7 @@ In reading order:
 - `copies`: second networks, and how far each is from the trained one that it is shaped like
 - `rounding`: whether steps get lost in the rounding of half-precision weights
 - `strangers`: parameters that take part in the forward pass and belong neither to the model nor to its optimizer
+- `drawn`: whether matrices are as they were drawn, or have learned before
 - `scheduler_order`: whether a learning rate scheduler moves before its optimizer's first step
 - `values`: facts on their way to records: numbers known at once, or 0-d tensors still on their device
 - `loss`: how the loss function is called

@@ -17,6 +17,7 @@ from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity, function, made_for
 from tb_lossdiag.records import Floats, Steps
 from tb_lossdiag.rules.loss_curve.bottomless import bottomless_finding
+from tb_lossdiag.rules.loss_curve.negated_divergence import negated_divergence
 from tb_lossdiag.run import Run
 
 _NEGATIVE = Text(
@@ -66,7 +67,8 @@ class UnboundedLoss:
     negative, such as Poisson's, count if part of their targets is outside the domain. Or the total loss is a negative
     multiple of the only loss call, the same within `max_difference` in all check-ups, at least `min_checks`. Or the loss of one model ends `min_times` as far
     below zero as it began from it, and falls in the second and in the last third of the steps by no less than `min_pace` of what it
-    fell by in the one before (at least `min_records`; a warning). Unit: that of the loss.
+    fell by in the one before (at least `min_records`; a warning). Or a divergence of normal distributions, x - exp(x) of a log variance or log v - v of
+    a variance, is taken off the loss of one model in all check-ups, at least `min_checks`: a warning until the loss is below zero or breaks. Unit: that of the loss.
 
     What to try first: map the targets into the function's domain; remove a wrong minus sign.
 
@@ -98,6 +100,7 @@ class UnboundedLoss:
         q.PARAMETER_SIZE,
         q.UPDATE_NORM,
         q.LOSS_NONFINITE,
+        q.DIVERGENCE_NEGATED,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD104", "LD401", "LD402", "LD407", "LD523", "LD608", "LD707",
@@ -119,11 +122,16 @@ class UnboundedLoss:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per call below zero, or one for a loss of the wrong sign or without a bottom."""
         found = list(self._calls(run)) if q.CALL_VALUE in run else []
+        negated = negated_divergence(self.code, run, self.min_checks)
+        if negated is not None:
+            found.append(negated)
         yield from found
         fallen = bottomless(run, self.min_records, self.min_pace, self.min_times)
         if fallen is not None and not found:
             if runaway(run, Bounds()) is None:
                 yield bottomless_finding(self.code, run, fallen)
+        elif found:
+            return
         elif q.CALL_VALUE not in run:
             raise NotEnough(_NEEDS.format(how=said(q.CALL_VALUE.how)))
         elif not any(function(name) != "custom" for name in run[q.CALL_VALUE].columns):

@@ -7,6 +7,7 @@ from itertools import islice
 
 from torch import Tensor
 
+from tb_lossdiag.collect.check_up.loss.divergence import divergence_sign
 from tb_lossdiag.collect.check_up.loss.excess import Excess
 from tb_lossdiag.collect.check_up.loss.focal_mean import focused_mean, samples_in_mean
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
@@ -26,6 +27,7 @@ from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.quantities import (
     ALL_AGAINST_ALL,
+    DIVERGENCE_NEGATED,
     EXCESS_OF_BOUND,
     FOCUS_OF_MEAN,
     PADDING_CENTRED,
@@ -82,6 +84,8 @@ class Composed:
         self.ratio = self.ratio or clamped_ratio(operations)
         if (floored := floored_share(operations)) is not None:
             self._found.setdefault(VARIANCE_FLOORED, floored)
+        if sign := divergence_sign(map(tape.made, roots)):
+            self._found.setdefault(DIVERGENCE_NEGATED, float(sign < 0))
         self._excess.look(map(tape.made, roots))
         weighing = list(islice(weights(operations), _KEPT))
         # Copies, since the critic's loss may come in a pass of its own.

@@ -7,11 +7,19 @@ import pytest
 from claims.check import untrue
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import changed, head, with_first_call, without
-from made.check_ups import check_up_records
+from made.check_ups import check_up_records, with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict, diagnose
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_INVALID, CALL_VALUE, LOSS, LOSS_TERM, STEPS
+from tb_lossdiag.quantities import (
+    CALL_INVALID,
+    CALL_VALUE,
+    DIVERGENCE_NEGATED,
+    LOSS,
+    LOSS_TERM,
+    STEPS,
+)
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_curve.unbounded_loss import UnboundedLoss
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -145,3 +153,31 @@ def test_a_call_below_zero_says_more_than_the_curve() -> None:
 def test_what_is_said_of_the_curve_stands_in_the_records() -> None:
     run = fallen(2 - 50 * THIRDS**2)
     assert not untrue(run, diagnose(run, [RULE]))
+
+
+def negated(signs: list[float], loss: npt.ArrayLike) -> Run:
+    known = table(DIVERGENCE_NEGATED, RUN[CALL_VALUE].steps[: len(signs)], np.array(signs))
+    return with_tables(changed(without(RUN, CALL_VALUE), LOSS, loss), [known])
+
+
+def test_a_divergence_that_is_taken_off() -> None:
+    finding = the_finding(RULE, negated([1.0, 1.0, 1.0], 2 - 3 * THIRDS))
+    assert finding.severity is Severity.ERROR
+    assert "taken off" in finding.message.en
+    assert "went from 2 to" in finding.message.en
+    early = the_finding(RULE, negated([1.0, 1.0], 2 - THIRDS))
+    assert early.severity is Severity.WARNING
+    assert "went from" not in early.message.en
+    broken = the_finding(RULE, negated([1.0, 1.0], np.where(THIRDS > 0.5, np.nan, 2.0)))
+    assert broken.severity is Severity.ERROR
+
+
+@pytest.mark.parametrize("signs", [[1.0], [1.0, 0.0, 1.0], [0.0, 0.0]])
+def test_a_divergence_that_is_added_or_seen_once(signs: list[float]) -> None:
+    assert not findings_if_any(RULE, negated(signs, 2 - 3 * THIRDS))
+
+
+def test_the_divergence_of_one_of_two_players() -> None:
+    run = negated([1.0, 1.0], 2 - 3 * THIRDS)
+    two = changed(run, STEPS, np.tile(run[STEPS].values, 2), ("a", "b"))
+    assert not findings_if_any(RULE, two)
