@@ -5,6 +5,7 @@ In reading order:
 - `names`: which files are taken for logs, in a folder that is looked through and where somebody names one; what their runs are called
 - `text`: rows of lines: JSON, the dictionaries that trainers print, and what they print behind a step
 - `pairs`: those lines: verl's, torchtitan's, nanoGPT's
+- `blocks`: lines below one that names a step: Coqui's
 - `whole`: rows of a file that is one JSON document, such as Transformers' `trainer_state.json`
 - `separated`: rows of comma-separated tables: Lightning's, W&B's, Ultralytics', Keras', Stable-Baselines3's
 - `row`: what a row says: numbers by tag

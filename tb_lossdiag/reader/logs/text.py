@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tb_lossdiag.reader.logs import pairs
+from tb_lossdiag.reader.logs.blocks import Blocks
 
 _LONGEST = 1 << 20
 """Characters of a line that is read; longer ones hold samples, not numbers."""
@@ -26,6 +27,7 @@ def lines(path: Path, *, strict: bool) -> Iterator[Row | None]:
         path: of the file.
         strict: whether each line is to be a row; else a log with other text in it, which is passed over.
     """
+    blocks = Blocks()
     with path.open(encoding="utf-8-sig", errors="replace") as file:
         while line := file.readline(_LONGEST):
             whole = line.endswith("\n")
@@ -36,7 +38,7 @@ def lines(path: Path, *, strict: bool) -> Iterator[Row | None]:
                 yield None
             row = parsed(text) if text else None
             if row is None and not strict:
-                row = pairs.parsed(text)
+                row = blocks.row(text) or pairs.parsed(text)
             if row is not None:
                 yield row
             elif text and strict and whole:  # the last line may be half written
