@@ -93,6 +93,9 @@ CALL_SHOWN = _of("shown", "1")
 CALL_PADDED = _of("padded", "1")
 """Share of the targets that count which lie in a constant end (or begin) of their sequence, where the tokens that the model was given are
 constant, too: padding that is scored."""
+CALL_FILLED = Quantity("call_filled", "call_filled", Axis.CALL, "1", hints.CALL, optional=True)
+"""Share of the targets that count which are one and the same number where the text goes on otherwise, while those that do not count are the
+text's own next tokens. Absent where that is not so."""
 CALL_IGNORED = _of("ignored", "1")
 """Share of targets equal to `ignore_index`."""
 CALL_INVALID = _of("invalid", "1")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tb_lossdiag.quantities import (
     BATCH_REPEATED,
     CALL_ALIGNED,
     CALL_END_IGNORED,
+    CALL_FILLED,
     CALL_IGNORED_CLASS,
     CALL_PADDED,
     CALL_SHOWN,
@@ -273,9 +275,63 @@ def one_tag_at_the_end(model: nn.Module, data: Tensor) -> Tensor:
     return loss_of(model(data), (data % 7).where(torch.arange(TIME) < TIME // 2, 0))
 
 
+def by_token(model: nn.Module, data: Tensor, *, picked: bool) -> tuple[Tensor, Tensor]:
+    """What the next tokens cost each, and which of them are words."""
+    tokens = ends(data)
+    scores, target = model(tokens[:, :-1]), tokens[:, 1:]
+    if picked:
+        return -scores.log_softmax(2).gather(2, target[..., None])[..., 0], target != 0
+    return cross_entropy(scores.movedim(2, 1), target, reduction="none"), target != 0
+
+
+def masked_afterwards(model: nn.Module, data: Tensor, *, picked: bool = False) -> Tensor:
+    """A mask is multiplied with the losses."""
+    costs, words = by_token(model, data, picked=picked)
+    return (costs * words).sum() / words.sum()
+
+
+def chosen_afterwards(model: nn.Module, data: Tensor) -> Tensor:
+    """Losses are chosen by a mask."""
+    costs, words = by_token(model, data, picked=False)
+    return costs[words].mean()
+
+
+def never_masked(model: nn.Module, data: Tensor, *, picked: bool = False) -> Tensor:
+    """All of them count, each sequence by its words."""
+    costs, words = by_token(model, data, picked=picked)
+    return (costs.sum(1) / words.sum(1)).mean()
+
+
+def turned_about(model: nn.Module, data: Tensor) -> Tensor:
+    """A policy's likelihood of what has no target, filled with 0: the first half and padding."""
+    tokens = ends(data, 10)
+    target = tokens[:, 1:].where(torch.arange(1, TIME) >= TIME // 2, 0)
+    picked = model(tokens[:, :-1]).log_softmax(2).gather(2, target[..., None])[..., 0]
+    return -torch.nn.functional.logsigmoid((picked * (target == 0)).sum(1)).mean()
+
+
+@pytest.mark.parametrize("picked", [False, True])
+@pytest.mark.parametrize(("loss", "share"), [(masked_afterwards, 0.0), (never_masked, 0.4)])
+def test_what_counts_shows_where_the_gradient_arrives(
+    tmp_path: Path, loss: Any, share: float, picked: bool
+) -> None:
+    run = recorded(tmp_path, partial(loss, picked=picked))
+    assert float(np.median(run[CALL_PADDED].values)) == pytest.approx(share, abs=0.15)
+    assert CALL_FILLED not in run
+    assert run[CALL_PADDED].columns == ("log_softmax" if picked else "cross_entropy",)
+
+
+def test_a_mask_that_is_turned_about(tmp_path: Path) -> None:
+    run = recorded(tmp_path, turned_about)
+    assert float(np.median(run[CALL_FILLED].values)) > 0.4
+    (cause,) = diagnose(run, [LossOnPadding()]).causes
+    assert "turned about" in cause.finding.message.en
+
+
 @pytest.mark.parametrize(
     ("loss", "share"),
     [
+        (chosen_afterwards, 0.0),
         (padding_scored, 0.4),
         (padding_scored_at_the_beginning, 0.4),
         (sorted_with_its_padding, 0.4),

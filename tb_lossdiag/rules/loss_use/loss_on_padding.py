@@ -10,8 +10,10 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import columns, too_few
+from tb_lossdiag.analysis.reinforcement import is_reinforcement
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
@@ -26,6 +28,20 @@ loss = torch.nn.functional.cross_entropy(model(tokens)[:, :-1].flatten(0, 1), la
 
 Batches of sequences of similar length, or several packed into one, waste less as well.""")
 
+_TURNED = Text(
+    "The targets that `{call}` scores are all one and the same number, where {share} of them (median of {checks} check-ups) stand before another token; those that it leaves out are the tokens that follow. The mask is turned about: what has no target is trained, and what has one is not."
+)
+_ADVICE_TURNED = Text("""A target is to count where there is one:
+
+```python
+labels = tokens.masked_fill(tokens == 0, -100)[:, 1:]
+counts = labels != -100  # not `== -100`
+picked = model(tokens)[:, :-1].log_softmax(2).gather(2, labels.clamp_min(0)[..., None])[..., 0]
+loss = -(picked * counts).sum() / counts.sum()
+```
+
+Masks of `nn.Transformer` say which places are to be left out, those of Transformers' tokenizers which are there: look at both sides of each `mask`, `~mask` and `masked_fill`.""")
+
 
 @dataclass(frozen=True)
 class LossOnPadding:
@@ -35,13 +51,15 @@ class LossOnPadding:
     decides how small, so batches and runs can't be compared, and what is left of the gradient is for the text.
 
     How it decides: in at least `min_checks` check-ups of a model of sequences, the median share of scored targets is `min_share` or more that lie in
-    a constant end (or beginning) of their sequence, of the same value in all sequences, where the model's tokens are constant as well.
-    Unit: share of targets.
+    a constant end (or beginning) of their sequence, of the same value in all sequences, where the model's tokens are constant as well; so they are in
+    the first of them. Which targets are scored shows the gradient that arrives at each, where a mask comes after the loss. Or the scored targets are all
+    one number, `min_share` of them where another token follows, while those left out are the tokens that follow. Unit: share of targets.
 
     What to try first: labels of -100 where there is padding.
 
     Guards against: tokens that repeat in the middle; tags that are the same at the end of a sentence of different words; packed sequences;
-    a policy that is rewarded for what it writes itself, whose answers may end alike (not evaluated).
+    a policy that is rewarded for what it writes itself, whose answers may end alike (not evaluated); answers that come to end alike; losses by
+    token that a mask is multiplied with.
 
     References: PyTorch, `CrossEntropyLoss` (`ignore_index`); Transformers, data collators (labels of -100).
     """
@@ -51,7 +69,9 @@ class LossOnPadding:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Padding is scored")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_PADDED,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.REWARD,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.REWARD, q.CALL_FILLED, q.LOSS_TERM, q.EXTRA, q.CALL_TARGET_MEAN, q.CALL_TARGET_STD,
+    )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD509", "LD506")
 
     #: check-ups; one batch may be odd
@@ -60,24 +80,41 @@ class LossOnPadding:
     min_share: float = 0.2
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield a finding per loss call that scores padding."""
-        if q.REWARD in run:
+        """Yield a finding per loss call that scores padding, or all but its targets."""
+        if q.REWARD in run or is_reinforcement(run):
             raise NotEnough(Text("sequences that are given; what a policy writes may end alike"))
-        enough = False
+        turned = list(self._turned(run))
+        yield from turned
+        enough, known = False, {finding.subject for finding in turned}
         for call, steps, shares in columns(run, q.CALL_PADDED):
             if len(shares) < self.min_checks:
                 continue
             enough = True
-            share = float(np.median(shares))
-            if share >= self.min_share:
-                message = _MESSAGE.format(
-                    share=f"{share:.0%}", call=call, checks=short_number(len(shares))
-                )
-                ends = int(steps[0]), int(steps[-1])
-                evidence = Evidence(q.CALL_PADDED.name, call, *ends, share, self.min_share)
-                numbers = {"share": share, "checks": len(shares)}
-                yield Finding(
-                    self.code, self.severity, call, (evidence,), message, _ADVICE, numbers
-                )
+            padded = min(float(np.median(shares)), shares[0]) >= self.min_share
+            if padded and call not in known:
+                yield self._finding(q.CALL_PADDED, call, (steps, shares), (_MESSAGE, _ADVICE))
         if not enough:
             raise too_few(self.min_checks, Text("check-ups of a model of sequences"))
+
+    def _turned(self, run: Run) -> Iterator[Finding]:
+        """Calls of which all counts but what has a target."""
+        for call, steps, shares in columns(run, q.CALL_FILLED) if q.CALL_FILLED in run else ():
+            if len(shares) >= self.min_checks and float(np.median(shares)) >= self.min_share:
+                words = _TURNED, _ADVICE_TURNED
+                yield self._finding(q.CALL_FILLED, call, (steps, shares), words)
+
+    def _finding(
+        self,
+        quantity: Quantity,
+        call: str,
+        seen: tuple[Steps, Doubles],
+        words: tuple[Text, Text],
+    ) -> Finding:
+        steps, shares = seen
+        share = float(np.median(shares))
+        checks = short_number(len(shares))
+        message = words[0].format(share=f"{share:.0%}", call=call, checks=checks)
+        ends = int(steps[0]), int(steps[-1])
+        evidence = Evidence(quantity.name, call, *ends, share, self.min_share)
+        numbers = {"share": share, "checks": len(shares)}
+        return Finding(self.code, self.severity, call, (evidence,), message, words[1], numbers)

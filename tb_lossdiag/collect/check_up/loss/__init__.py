@@ -22,11 +22,13 @@ In reading order:
 - `written_overlap`: losses of overlap that were written with plain operations: Dice's, with or without squares, Jaccard's and Tversky's
 - `written_residuals`: losses of a difference beside squares and absolute values: lengths, quantiles, likelihoods
 - `recognised`: losses that were written with plain operations, found in what a backward pass starts from
+- `picked`: logarithms of probabilities that were picked token by token, where no loss of classes is seen
 - `trained`: what a step's loss is, said so that the same can be known where nothing is trained
 - `facts`: what the call of a loss function tells, by value
 - `class_facts`: what a class loss tells: rows of scores against class indices or class probabilities
 - `arrivals`: how often the same line's loss is backpropagated within one step, and how much of it
 - `padding`: how much of what is scored is padding
+- `filled`: whether what counts are places without a target, and what does not is the text
 - `ends`: whether the end of a text is taken for padding
 - `questions`: how much of what is scored stands in questions, where sequences are questions with answers
 - `labels`: labels that a model is given, where no loss function can be seen

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.loss.ends import end_facts
+from tb_lossdiag.collect.check_up.loss.filled import filled_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.loss.padding import padded
 from tb_lossdiag.collect.check_up.loss.questions import question_facts
@@ -21,6 +23,7 @@ from tb_lossdiag.quantities import (
     CALL_UNASKED,
 )
 
+_EVERY = torch.ones((), dtype=torch.bool)
 _AHEAD = (0, 1, 2)
 """Places that a target may lie ahead of the input it belongs to."""
 _FLAGS = 2
@@ -35,34 +38,69 @@ _ALL = 0.99
 def alignment_facts(call: LossCall, given: Sequence[Tensor], masks: Sequence[Tensor] = ()) -> Facts:
     """How many targets could be compared with the tokens, and how many places ahead of them they lie; -1 for none.
 
+    Which targets count is known at once only where the call reduces them itself; else see `scored_facts`.
+
     Args:
         call: a loss call of class indices.
         given: what `sequences` found in the model's arguments.
         masks: of these arguments those that may be a mask.
     """
+    every = None if call.unreduced else _EVERY
     target = call.answered.target
     if target is None or not call.indexed:
         return {}
-    ignored = call.options.get("ignore_index", -100)
-    if (tokens := _tokens(given)) is None:
-        return _of_a_decoder(target, given, ignored)
-    if (rows := _rows(target, tokens)) is None:
-        return {}
-    counted = rows != ignored
+    tokens = _tokens(given)
+    rows = None if tokens is None else _rows(target, tokens)
+    if tokens is None or rows is None:
+        return {} if every is None else scored_facts(call, given, masks, every)
+    counted = rows != call.options.get("ignore_index", -100)
     ahead, compared = _ahead(rows, tokens, counted)
-    return {
+    placed: Facts = {
         CALL_ALIGNED: float(compared),
         CALL_TARGET_AHEAD: float(ahead),
-        CALL_PADDED: padded(rows, tokens, counted),
         CALL_UNASKED: 1 - counted.any(1).float().mean(),
+    }
+    return placed | ({} if every is None else scored_facts(call, given, masks, every))
+
+
+def scored_facts(
+    call: LossCall, given: Sequence[Tensor], masks: Sequence[Tensor], scored: Tensor
+) -> Facts:
+    """What the targets are that count.
+
+    Args:
+        call: a loss call of class indices.
+        given: what `sequences` found in the model's arguments.
+        masks: of these arguments those that may be a mask.
+        scored: bool, as the targets, or one for all: those whose loss counts for anything.
+    """
+    target = call.answered.target
+    if target is None or not call.indexed:
+        return {}
+    if scored.numel() == 1:
+        scored = scored.to(target.device).expand(target.shape)
+    ignored = call.options.get("ignore_index", -100)
+    if (tokens := _tokens(given)) is None:
+        return _of_a_decoder(target, given, ignored, scored)
+    if (rows := _rows(target, tokens)) is None:
+        return {}
+    counted = (rows != ignored) & scored.reshape(rows.shape)
+    if not counted.any():
+        return {}
+    ahead, _ = _ahead(rows, tokens, rows != ignored)
+    return {
+        CALL_PADDED: padded(rows, tokens, counted),
+        **filled_facts(rows, tokens, counted),
         **_shown(rows, tokens, counted),
-        **(_of_next_tokens(call, rows, tokens, masks) if ahead == 1 else {}),
+        **(_of_next_tokens(call, (rows, tokens, counted), masks) if ahead == 1 else {}),
     }
 
 
-def _of_next_tokens(call: LossCall, rows: Tensor, tokens: Tensor, masks: Sequence[Tensor]) -> Facts:
-    """What only a model has that is asked for the next token."""
-    counted = rows != call.options.get("ignore_index", -100)
+def _of_next_tokens(
+    call: LossCall, asked: tuple[Tensor, Tensor, Tensor], masks: Sequence[Tensor]
+) -> Facts:
+    """What only a model has that is asked for the next token; `asked` are targets, tokens, and which of the targets count."""
+    rows, tokens, counted = asked
     return {
         **end_facts(rows, tokens, counted, masks),
         **question_facts(tokens, counted),
@@ -77,12 +115,13 @@ def _rows(target: Tensor, tokens: Tensor) -> Tensor | None:
     return target.detach().reshape(batch, -1) if fits else None
 
 
-def _of_a_decoder(target: Tensor, given: Sequence[Tensor], ignored: int) -> Facts:
+def _of_a_decoder(target: Tensor, given: Sequence[Tensor], ignored: int, scored: Tensor) -> Facts:
     """Padding alone, where of several sequences one is the targets' own beginning: an encoder may have seen the answer, as it should."""
     for tokens in given:
         rows = _rows(target, tokens)
         if rows is not None and _ahead(rows, tokens, rows >= 0)[0] == 1:
-            return {CALL_PADDED: padded(rows, tokens, rows != ignored)}
+            counted = (rows != ignored) & scored.reshape(rows.shape)
+            return {CALL_PADDED: padded(rows, tokens, counted)}
     return {}
 
 

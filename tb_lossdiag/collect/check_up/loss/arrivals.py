@@ -32,6 +32,7 @@ class Sight:
         shape: of one sample of its input.
         scored: float[]: targets that count; None where it is no class loss.
         mean: whether it is their mean.
+        scoring: what can be told of the targets, by which of them count; where the call does not say that itself.
     """
 
     site: Site
@@ -43,6 +44,7 @@ class Sight:
     shape: tuple[int, ...]
     scored: Tensor | None = None
     mean: bool = False
+    scoring: Callable[[Tensor], Facts] | None = None
 
     @classmethod
     def of(cls, call: LossCall, site: Site, path: int = 0) -> Sight | None:
@@ -80,6 +82,7 @@ class _Line:
         counted: float[] each: what one of its targets counts.
         claimed: whether another optimizer has made a step since the newest pass.
         shared: whether one did so between two passes: what they add up to was chosen for no single step.
+        scored: what is known of the targets that count in the first pass, where that shows in it only.
     """
 
     first: Sight
@@ -88,6 +91,7 @@ class _Line:
     counted: list[Tensor] = field(default_factory=list)
     claimed: bool = False
     shared: bool = False
+    scored: Facts = field(default_factory=dict)
 
     def facts(self) -> Facts:
         """How many passes, and the least that arrived in one; nothing of those that belong to several steps of another optimizer."""
@@ -137,6 +141,10 @@ class Arrivals:
         """What is known of a line."""
         return self._lines[site].facts() if site in self._lines else {}
 
+    def scored(self, site: Site) -> Facts:
+        """What is known of the targets that count, where only the pass showed which do."""
+        return self._lines[site].scored if site in self._lines else {}
+
 
 def _listener(line: _Line, sight: Sight) -> Callable[[Sequence[Tensor | None]], None]:
     def listen(gradients: Sequence[Tensor | None]) -> None:
@@ -145,6 +153,7 @@ def _listener(line: _Line, sight: Sight) -> Callable[[Sequence[Tensor | None]], 
             with torch._C.DisableTorchFunction(), torch.no_grad(), undispatched():  # noqa: SLF001
                 arrived = _share(gradients[0], sight.value)
                 counted = None if arrived is None else _each(arrived, sight)
+                line.scored = line.scored or _of_scored(gradients[0], sight)
         except Exception:  # noqa: BLE001
             return
         if arrived is not None:
@@ -168,6 +177,13 @@ def _each(arrived: Tensor, sight: Sight) -> Tensor | None:
     if sight.scored is None or sight.value.numel() != 1 or not sight.mean:
         return None
     return arrived / sight.scored.to(arrived.device)
+
+
+def _of_scored(gradient: Tensor | None, sight: Sight) -> Facts:
+    """What is known of the targets whose loss has a gradient."""
+    if sight.scoring is None or gradient is None or gradient.numel() != sight.value.numel():
+        return {}
+    return sight.scoring(gradient.detach() != 0)
 
 
 def _share(gradient: Tensor | None, value: Tensor) -> Tensor | None:

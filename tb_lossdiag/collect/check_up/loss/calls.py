@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.call_site import call_path, call_site
-from tb_lossdiag.collect.check_up.loss.alignment import ahead_of
+from tb_lossdiag.collect.check_up.loss.alignment import ahead_of, scored_facts
 from tb_lossdiag.collect.check_up.loss.arrivals import Arrivals, Sight
 from tb_lossdiag.collect.check_up.loss.class_facts import Labels
 from tb_lossdiag.collect.check_up.loss.composed import Composed
@@ -17,13 +19,14 @@ from tb_lossdiag.collect.check_up.loss.evaluated import EvaluatedTargets
 from tb_lossdiag.collect.check_up.loss.labels import COLUMN, label_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall, loss_call
 from tb_lossdiag.collect.check_up.loss.measured_call import BY_HAND, MeasuredCall, measured
+from tb_lossdiag.collect.check_up.loss.picked import PICKED, picked_tokens
 from tb_lossdiag.collect.check_up.loss.recognised import recognised
 from tb_lossdiag.collect.check_up.loss.same_scores import softened_facts
 from tb_lossdiag.collect.check_up.loss.tape import Tape
 from tb_lossdiag.collect.check_up.loss.trained import Known, Trained, known
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model.inputs import Dial, series
-from tb_lossdiag.collect.check_up.values import to_sample
+from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.quantities import (
     CALL_TARGET_AHEAD,
@@ -38,6 +41,8 @@ from tb_lossdiag.records import Floats, Record
 _MOST = 16
 """Columns of one step; and calls that wait for a backward pass."""
 _LABELS = 100
+_OPERATIONS = 256
+"""Of a loss, that are looked through for picked tokens."""
 
 
 class Calls:
@@ -83,10 +88,21 @@ class Calls:
         # What the user has given by hand says it already.
         if all(call.site != BY_HAND for call in self._pending):
             for call, site in recognised(self._tape, roots):
-                self._sort(call, Sight.of(call, site))
+                self._sort(call, Sight.of(call, site), self.sequences())
+        self._pick(roots)
         self._fused()
         self.composed.look(roots, self._tape)
         self._tape.end()
+
+    def _pick(self, roots: list[Tensor]) -> None:
+        """Where no loss of classes was seen, the tokens whose probability was picked."""
+        seen = (*self._pending, *self._confirmed)
+        given = self.sequences()
+        if not given or any(call.labels is not None or call.name == PICKED for call in seen):
+            return
+        operations = list(self._tape.leading_to(roots, _OPERATIONS))
+        if (call := picked_tokens(operations, given, self.masks())) is not None:
+            self.add(call)
 
     def _fused(self) -> None:
         """Where no loss was seen at all, what can be told of the labels that the model was given."""
@@ -120,7 +136,10 @@ class Calls:
             values = self.values()
             self.composed.called(call)
             self._ahead |= ahead_of(call.target, series(values))
-            self.add(measured(call, sight, given, values, self.masks(), self.dials()))
+            masks = self.masks()
+            if call.unreduced and call.indexed:
+                sight = replace(sight, scoring=partial(scored_facts, call, given, masks))
+            self.add(measured(call, sight, given, values, masks, self.dials()))
 
     def add(self, call: MeasuredCall) -> None:
         """Keep a call; of too many, the newest."""
@@ -189,13 +208,17 @@ class Calls:
             return []
         named = self._named()
         softened = softened_facts([(n, c.question) for n, c in named.items() if c.question])
-        columns = {
-            n: c.facts | self._arrivals.facts(c.site) | softened.get(n, {})
-            for n, c in named.items()
-        }
+        columns = {n: self._facts(c) | softened.get(n, {}) for n, c in named.items()}
         labels = next((call.labels for call in self._confirmed if call.labels is not None), None)
         return (
             [to_sample(columns)] if labels is None else [to_sample(columns), _label_counts(labels)]
+        )
+
+    def _facts(self, call: MeasuredCall) -> Facts:
+        """Of picked tokens only what they are: they are no loss of their own."""
+        scored = self._arrivals.scored(call.site)
+        return (
+            scored if call.name == PICKED else call.facts | self._arrivals.facts(call.site) | scored
         )
 
     def _named(self) -> dict[str, MeasuredCall]:
@@ -208,7 +231,7 @@ class Calls:
 
     def facts(self) -> dict[str, str]:
         """Names of the functions, and of the operations that made their inputs."""
-        seen = [call.name for call in self._confirmed if call.name != COLUMN]
+        seen = [call.name for call in self._confirmed if call.name not in (COLUMN, PICKED)]
         if not seen:
             return {}
         sources = {f"{call.name}: {call.made_by}": None for call in self._confirmed if call.made_by}

@@ -53,6 +53,12 @@ class LossCall:
         return self.options.get("reduction") == "sum" or legacy
 
     @property
+    def unreduced(self) -> bool:
+        """Whether it says what each of many targets costs, and what counts of it is decided later."""
+        many = self.value is not None and self.value.numel() > 1
+        return many and self.options.get("reduction") == "none"
+
+    @property
     def indexed(self) -> bool:
         """Whether the target holds class indices."""
         whole = self.target is not None and not self.target.is_floating_point()

@@ -8,7 +8,7 @@ import pytest
 from helpers.rule_asserts import findings, the_finding
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict, judge
-from tb_lossdiag.quantities import CALL_PADDED, REWARD
+from tb_lossdiag.quantities import CALL_FILLED, CALL_PADDED, LOSS_TERM, REWARD
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_use.loss_on_padding import LossOnPadding
 from tb_lossdiag.run import Run
@@ -32,7 +32,14 @@ def test_says_how_much() -> None:
 
 @pytest.mark.parametrize(
     ("shares", "fires"),
-    [([0.0] * 9, False), ([0.199] * 3, False), ([0.201] * 3, True), ([0.0, 0.9, 0.1], False)],
+    [
+        ([0.0] * 9, False),
+        ([0.199] * 3, False),
+        ([0.201] * 3, True),
+        ([0.0, 0.9, 0.1], False),
+        ([0.0, 0.9, 0.9], False),
+        ([0.5, 0.9, 0.9], True),
+    ],
 )
 def test_the_bounds(shares: list[float], fires: bool) -> None:
     assert bool(findings(RULE, padding(shares))) is fires
@@ -46,3 +53,23 @@ def test_answers_that_a_policy_writes_itself_may_end_alike() -> None:
 
 def test_two_check_ups_are_too_few() -> None:
     assert judge(padding([0.9, 0.9]), RULE)[0].verdict is Verdict.NOT_EVALUATED
+
+
+def turned(shares: list[float]) -> Run:
+    """A policy whose mask is turned about in so many check-ups."""
+    steps = 2 ** np.arange(len(shares))
+    made = table(CALL_FILLED, steps, np.array(shares)[:, None], ("log_softmax",))
+    run = padding([0.1] * 4)
+    return replace(run, tables={**run.tables, CALL_FILLED.name: made})
+
+
+@pytest.mark.parametrize(("shares", "fires"), [([0.8] * 4, True), ([0.1] * 4, False), ([0.8] * 2, False)])  # fmt: skip
+def test_a_mask_that_is_turned_about(shares: list[float], fires: bool) -> None:
+    found = findings(RULE, turned(shares))
+    assert ["turned about" in finding.message.en for finding in found] == [True] * fires
+
+
+def test_an_agent_is_told_by_its_terms_as_well() -> None:
+    terms = table(LOSS_TERM, np.arange(4), np.ones((4, 1)), ("policy",))
+    agent = replace(SICK, tables={**SICK.tables, LOSS_TERM.name: terms})
+    assert judge(agent, RULE)[0].verdict is Verdict.NOT_EVALUATED
