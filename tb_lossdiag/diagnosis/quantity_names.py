@@ -61,6 +61,9 @@ _NAMES: Mapping[str, Text] = {
     "call_others_level": Text("loss of the other sequences over that of guessing"),
     "call_outputs": Text("outputs per sample"),
     "call_padded": Text("padding that is scored"),
+    "call_filled": Text(
+        "share of the scored targets that are one number where another token follows"
+    ),
     "call_paired": Text("what predictions and their targets have in common"),
     "call_passes": Text("backward passes with the same loss call"),
     "call_pos_weight": Text("weight of positive answers"),
@@ -255,6 +258,7 @@ _NAMES: Mapping[str, Text] = {
     "schedule_steps": Text("steps of the scheduler's optimizer"),
     "scheduler_early": Text("scheduler before the optimizer"),
     "second_moment_root": Text("root of the second moments"),
+    "weights_of_one": Text("weights that are 1 whatever their scores are"),
     "softmax_twice": Text("classes of a softmax of a softmax"),
     "state_taken_up": Text("optimizer resumed with its state"),
     "step_norm": Text("gradient norm at the step"),

@@ -154,6 +154,11 @@ SOFTMAX_TWICE = Quantity(
     "softmax_twice", "normalised", Axis.RUN, "classes", hints.CHECK_UP, optional=True
 )
 """Classes of a softmax (log-softmax, logsumexp) that was taken of another softmax's result on the way to the loss. Absent where none was."""
+WEIGHTS_OF_ONE = Quantity(
+    "weights_of_one", "weights_of_one", Axis.RUN, "weights", hints.CHECK_UP, optional=True
+)
+"""Weights that were divided by the sum of each alone, or are a softmax over one chosen number: 1 whatever the scores are, without a gradient for
+them. Absent where there are none."""
 OUTPUT_WIDTH = Quantity(
     "output_width", "output", Axis.WATCH, "outputs", hints.CHECK_UP, optional=True
 )

@@ -79,6 +79,7 @@ _SPELLINGS = {
     "cosh": "cosh",
     "min": "min minimum",
     "max": "max maximum",
+    "topk": "topk",
 }
 PLAIN = {spelling: name for name, all_ in _SPELLINGS.items() for spelling in all_.split()}
 """Operations that a loss may be written with, by all their spellings."""

@@ -128,12 +128,19 @@ class CheckUpState:
             self.forwards.attends(call)
         elif call.kind is Kind.ROUTER:
             self.forwards.routes(call)
+            self._noted(call)
         else:
-            if call.kind is Kind.BACKWARD:
-                self.calls.passed()
-                self.customs.passed()
-                self.free.ended(self.gradients.root)
-            self.gradients.after(call)
+            self._of_gradients(call)
+
+    def _of_gradients(self, call: FunctionCall) -> None:
+        """A backward pass, or a change in place."""
+        if call.kind is Kind.BACKWARD:
+            self.calls.passed()
+            self.customs.passed()
+            self.free.ended(self.gradients.root)
+        elif call.kind is Kind.SCALE and self.with_calls:
+            self.calls.scaled(call)
+        self.gradients.after(call)
 
     def _lost(self, call: FunctionCall) -> None:
         """A loss function."""

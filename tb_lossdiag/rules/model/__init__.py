@@ -30,6 +30,7 @@ from tb_lossdiag.rules.model.saturated_activation import SaturatedActivation
 from tb_lossdiag.rules.model.short_reach import ShortReach
 from tb_lossdiag.rules.model.statistics_of_one_batch import StatisticsOfOneBatch
 from tb_lossdiag.rules.model.sublayer_silent import SublayerSilent
+from tb_lossdiag.rules.model.weight_of_one import WeightOfOne
 
 RULES: tuple[Rule, ...] = (
     DeadRelu(),
@@ -59,4 +60,5 @@ RULES: tuple[Rule, ...] = (
     AttentionOneSided(),
     SublayerSilent(),
     StatisticsOfOneBatch(),
+    WeightOfOne(),
 )

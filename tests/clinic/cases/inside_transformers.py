@@ -16,10 +16,21 @@ from tb_lossdiag import SummaryWriter
 class Mixture(nn.Module):
     """A classifier whose middle is a mixture: two of eight experts for each sample."""
 
-    def __init__(self, bias: float = 0.0, first: int = 2, noise: float = 0.0) -> None:
-        """So many of the first experts are preferred by `bias` at the beginning; `noise` is added to what the router says."""
+    def __init__(
+        self,
+        bias: float = 0.0,
+        first: int = 2,
+        noise: float = 0.0,
+        many: int = 2,
+        *,
+        whole: bool = False,
+    ) -> None:
+        """So many of the first experts are preferred by `bias` at the beginning; `noise` is added to what the router says.
+
+        `many` are asked for each sample; their weights are made to add up to 1 if they are to be `whole`.
+        """
         super().__init__()
-        self.noise = noise
+        self.noise, self.many, self.whole = noise, many, whole
         self.inner, self.head = nn.Linear(64, 32), nn.Linear(32, 10)
         self.router = nn.Linear(32, 8)
         self.experts = nn.ModuleList(
@@ -36,7 +47,9 @@ class Mixture(nn.Module):
         if self.noise:
             scores = scores + self.noise * torch.randn_like(scores)
         probabilities = scores.softmax(-1)
-        weights, chosen = probabilities.topk(2, dim=-1)
+        weights, chosen = probabilities.topk(self.many, dim=-1)
+        if self.whole:
+            weights = weights / weights.sum(-1, keepdim=True)
         shares = torch.bincount(chosen.flatten(), minlength=8) / chosen.numel()
         self.balance = 8 * (shares * probabilities.mean(0)).sum()
         self.forgotten = 8 * (shares.mean() * probabilities.mean(0)).sum()
@@ -60,6 +73,21 @@ def _mixture(writer: SummaryWriter, model: Mixture, weight: float, *, follows: b
         loss.backward()
         writer.add_diagnostics(loss=loss, loss_terms={"fit": fit_, "balance": (balance, weight)})
         optimizer.step()
+
+
+@case("LD728", family="transformer")
+def one_expert_whose_weight_is_divided_by_itself(writer: SummaryWriter) -> None:
+    _mixture(writer, Mixture(many=1, whole=True), weight=0.3)
+
+
+@case(family="transformer")
+def one_expert_by_its_probability(writer: SummaryWriter) -> None:
+    _mixture(writer, Mixture(many=1), weight=0.3)
+
+
+@case(family="transformer")
+def two_experts_whose_weights_add_up_to_one(writer: SummaryWriter) -> None:
+    _mixture(writer, Mixture(whole=True), weight=0.3)
 
 
 @case("LD714", family="transformer")

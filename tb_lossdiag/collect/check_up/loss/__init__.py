@@ -8,6 +8,7 @@ In reading order:
 - `tape`: what plain operations have done since the last backward pass
 - `outer`: a column against a row: numbers of all samples against those of all others
 - `twice`: a softmax whose result is normalised once more, on the way to the loss
+- `weights_of_one`: weights of a choice that are 1 whatever their scores are
 - `focal_mean`: a focal factor that was made of a batch's mean
 - `ratio`: the ratio of what a policy thinks of actions now and before, and whether it is one where the policy has moved since
 - `weights`: whether a policy's weights compare a critic's answers and targets in one scale, and whether padding was centred with them

@@ -74,8 +74,11 @@ class Calls:
 
     def plain(self, call: FunctionCall) -> None:
         """A plain operation has returned."""
-        self._tape.note(call)
-        self.composed.plain(call)
+        self.composed.plain(call, self._tape.note(call))
+
+    def scaled(self, call: FunctionCall) -> None:
+        """A tensor was multiplied or divided in place."""
+        self.composed.scaled(call, self._tape)
 
     def backward(self, roots: list[Tensor], returned: Sequence[Known] = ()) -> None:
         """A backward pass begins: read the losses that were written with plain operations.

@@ -13,7 +13,7 @@ from tb_lossdiag.collect.check_up.loss.focal_mean import focused_mean, samples_i
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.loss.outer import Outer
 from tb_lossdiag.collect.check_up.loss.ratio import Ratio, clamped_ratio
-from tb_lossdiag.collect.check_up.loss.tape import Tape
+from tb_lossdiag.collect.check_up.loss.tape import Operation, Tape
 from tb_lossdiag.collect.check_up.loss.twice import softmax_of_softmax
 from tb_lossdiag.collect.check_up.loss.variance_floor import floored_share
 from tb_lossdiag.collect.check_up.loss.weights import (
@@ -23,6 +23,7 @@ from tb_lossdiag.collect.check_up.loss.weights import (
     scales_apart,
     weights,
 )
+from tb_lossdiag.collect.check_up.loss.weights_of_one import by_own_sum, weights_of_one
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.quantities import (
@@ -34,11 +35,13 @@ from tb_lossdiag.quantities import (
     SCALES_APART,
     SOFTMAX_TWICE,
     VARIANCE_FLOORED,
+    WEIGHTS_OF_ONE,
 )
 
 _MOST = 256
 """Operations of a loss that are looked through."""
 _KEPT = 4
+_DIVIDES = ("div_", "__itruediv__", "divide_")
 
 
 class Composed:
@@ -50,16 +53,26 @@ class Composed:
 
     def __init__(self) -> None:
         self.ratio: Ratio | None = None
-        self._outer, self._twice = Outer(), 0
+        self._outer, self._twice, self._ones = Outer(), 0, 0
         self._means: dict[int, int] = {}
         self._weights: list[Tensor] = []
         self._critics: list[Answers] = []
         self._excess = Excess()
         self._found: Facts = {}
 
-    def plain(self, call: FunctionCall) -> None:
-        """A plain operation has returned."""
+    def plain(self, call: FunctionCall, made: Operation | None) -> None:
+        """A plain operation has returned; `made` is what the tape knows of it."""
         self._outer.note(call)
+        if made is not None:
+            self._ones = self._ones or weights_of_one(made)
+
+    def scaled(self, call: FunctionCall, tape: Tape) -> None:
+        """A tensor was multiplied or divided in place, weights perhaps by their own sum."""
+        if call.name not in _DIVIDES or len(call.args) < 2:  # noqa: PLR2004
+            return
+        x, divisor = call.args[0], tape.operand(call.args[1])
+        if isinstance(x, Tensor) and x.requires_grad and divisor is not None:
+            self._ones = self._ones or (x.numel() if by_own_sum(x.detach(), divisor) else 0)
 
     def called(self, call: LossCall) -> None:
         """A loss function was called, or one was recognised in plain operations."""
@@ -96,6 +109,7 @@ class Composed:
     def facts(self) -> Facts:
         """What they showed."""
         counted = {ALL_AGAINST_ALL: self._outer.samples, SOFTMAX_TWICE: self._twice}
+        counted[WEIGHTS_OF_ONE] = self._ones
         counted[EXCESS_OF_BOUND] = self._excess.value
         found: Facts = {quantity: float(n) for quantity, n in counted.items() if n}
         apart = scales_apart(self._weights, self._critics)

@@ -84,17 +84,18 @@ class Tape:
         """A backward pass has begun: the next operation belongs to another one. Losses that were computed before may follow."""
         self._ended = True
 
-    def note(self, call: FunctionCall) -> None:
-        """An operation has returned."""
-        result = call.result
+    def note(self, call: FunctionCall) -> Operation | None:
+        """An operation has returned; it is kept, unless it can't be followed."""
+        # Of what was chosen, the numbers; their places can't learn.
+        result = call.result[0] if isinstance(call.result, tuple) else call.result
         if not _followed(result) or not result.requires_grad or result.numel() > _ELEMENTS:
-            return
+            return None
         if self._ended:
             self.clear()
         if result.numel() > 1 and any(result is given for given in call.args):
             # Changed in place: what it was before is gone.
             self._made.pop(id(result), None)
-            return
+            return None
         parts = list(_parts((*call.args, *call.kwargs.values())))
         tensors = [part for part in parts if _followed(part)]
         numbers = tuple(float(p) for p in parts if type(p) in (int, float))
@@ -107,11 +108,16 @@ class Tape:
         while len(self._made) > _MOST or self._elements > _ELEMENTS:
             _, (_, oldest) = self._made.popitem(last=False)
             self._elements -= oldest.result.tensor.numel()
+        return made
 
     def made(self, tensor: Tensor) -> Operation | None:
         """The operation that made this very tensor."""
         known, operation = self._made.get(id(tensor), (None, None))
         return operation if known is not None and known() is tensor else None
+
+    def operand(self, tensor: Any) -> Operand | None:
+        """A tensor as it stands now; None for what is none."""
+        return self._operand(tensor) if _followed(tensor) else None
 
     def leading_to(self, roots: Sequence[Tensor], most: int) -> Iterator[Operation]:
         """What these tensors were computed with, the nearest first, each once; `most` in all."""

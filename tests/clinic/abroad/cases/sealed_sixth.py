@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from clinic.abroad import patient
-from clinic.case import NO_CODE
 from clinic.data import square_digits
 from torch import Tensor, nn
 from torch.optim import SGD, Adam
@@ -171,7 +170,7 @@ def _experts(writer: SummaryWriter, *, fixed: bool = False) -> float:
 
 
 @patient(
-    NO_CODE,
+    "LD728",
     family="experts",
     also=(
         "LD205",

@@ -156,3 +156,46 @@ def test_a_policy_that_is_certain_draws_the_same_again() -> None:
 
 def test_a_clamp_that_is_no_trust_region_tells_nothing() -> None:
     assert all(map(math.isnan, _passes(_chosen, stale=False, bound=2.0)))
+
+
+def _largest(scores: Tensor, k: int = 1) -> Tensor:
+    """Weights of the k largest."""
+    return scores.softmax(1).topk(k, 1, sorted=False)[0]
+
+
+def _in_place(out: Tensor) -> Tensor:
+    weight = _largest(out)
+    weight /= weight.sum(-1, keepdim=True)
+    return weight.square().sum()
+
+
+OF_ONE: dict[str, Made] = {
+    "by its own sum": lambda out, _: (
+        ((w := _largest(out)) / (w.sum(1, keepdim=True) + 1e-20)).square().sum()
+    ),
+    "in place": lambda out, _: _in_place(out),
+    "of the largest": lambda out, _: (
+        ((w := out.softmax(1).max(1, keepdim=True)[0]) / w.sum(1, keepdim=True)).square().sum()
+    ),
+    "a softmax of one choice": lambda out, _: out.topk(1, 1)[0].softmax(1).square().sum(),
+}
+OF_SOME: dict[str, Made] = {
+    "its probability": lambda out, _: _largest(out).square().sum(),
+    "of two": lambda out, _: ((w := _largest(out, 2)) / w.sum(1, keepdim=True)).square().sum(),
+    "a softmax of two": lambda out, _: out.topk(2, 1)[0].softmax(1).square().sum(),
+    "detached below": lambda out, _: (
+        (w := _largest(out)) / w.sum(1, keepdim=True).detach()
+    ).square().sum(),
+    "by the sum of all": lambda out, _: ((w := _largest(out)) / w.sum()).square().sum(),
+    "one key": lambda out, _: (out[:, None, :] @ out[..., None]).softmax(2).square().sum(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_ONE)
+def test_weights_that_are_one_whatever_the_score(name: str) -> None:
+    assert _seen(q.WEIGHTS_OF_ONE, OF_ONE[name]) == N
+
+
+@pytest.mark.parametrize("name", OF_SOME)
+def test_weights_that_depend_on_scores(name: str) -> None:
+    assert math.isnan(_seen(q.WEIGHTS_OF_ONE, OF_SOME[name]))
