@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import operator
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -22,11 +23,19 @@ from tb_lossdiag.quantities import CLIP_EPSILON
 _SURELY = 1 - 1e-6
 """Three roundings of single precision change less."""
 _SMALLEST = 5e-324
+_LEAST, _MOST = 1e-12, 1e12
+"""Between them nothing that a coefficient is worked out of leaves the range where single precision is as fine as it can be."""
+_single = ctypes.c_float
+_EPSILON = _single(CLIP_EPSILON).value
 _kind: Callable[[Tensor], object] = operator.attrgetter(
     "dtype", "layout", "requires_grad", "is_cpu", "is_cuda"
 )
 _HOST = torch.float32, torch.strided, False, True, False
 _DEVICE = torch.float32, torch.strided, False, False, True
+_quick_kind: Callable[[Tensor], object] = operator.attrgetter(
+    "dtype", "layout", "requires_grad", "is_cpu"
+)
+_QUICK = {_HOST[:4]}
 
 
 class BeforeClip(NamedTuple):
@@ -36,13 +45,13 @@ class BeforeClip(NamedTuple):
         each: float[n], L2 norm of each; None if there is none.
         total: their norm; None where torch is to work it out.
         grads: the n gradients.
-        coefficient: what clips them where `total` is known; None if that leaves them as they are.
+        coefficient: what clips them where `total` is known, a number where that is on the host; None if it leaves them as they are.
     """
 
     each: Tensor | None
     total: Tensor | None = None
     grads: list[Tensor] | tuple[Tensor, ...] = ()
-    coefficient: Tensor | None = None
+    coefficient: Tensor | float | None = None
 
 
 class Clipper:
@@ -101,7 +110,7 @@ class Clipper:
                 not grads
                 or self.scaler is not None
                 or looked_at()
-                or {*map(_kind, grads)} != {_HOST}
+                or {*map(_quick_kind, grads)} != _QUICK
             ):
                 return None
             if {*map(type, grads)} != {Tensor}:
@@ -201,19 +210,31 @@ def _shared(grads: list[Tensor], max_norm: float) -> BeforeClip:
     """The one pass that torch would take, too."""
     each = torch.stack(torch._foreach_norm(grads, 2.0))  # noqa: SLF001
     total = torch.linalg.vector_norm(each, 2.0)
-    if total.is_cpu and _leaves_all(total, max_norm):
-        return BeforeClip(each, total)
+    if total.is_cpu and not looked_at():
+        number = total.item()
+        if _leaves_all(number, max_norm):
+            return BeforeClip(each, total)
+        if _LEAST < number < _MOST and _LEAST < max_norm < _MOST:
+            return BeforeClip(each, total, grads, coefficient(number, max_norm))
     return BeforeClip(each, total, grads, torch.clamp(max_norm / (total + CLIP_EPSILON), max=1.0))
 
 
-def _leaves_all(total: Tensor, max_norm: float) -> bool:
+def coefficient(total: float, bound: float) -> float:
+    """`torch.clamp(bound / (total + 1e-6), max=1.0)` of a number of single precision, to the last bit: its rounding, its order.
+
+    A double rounded to single is what single precision gives of a sum, a product or a quotient of singles. In the midst of a training
+    the four operations on tensors take 50 µs, which is a quarter of the clip of a small model.
+    """
+    inverse = _single(1.0 / _single(total + _EPSILON).value).value
+    return min(_single(inverse * _single(bound).value).value, 1.0)
+
+
+def _leaves_all(total: float, max_norm: float) -> bool:
     """Whether the coefficient is 1 for certain, however it is rounded, and 1 leaves every number what it is.
 
     It does not where numbers below 1e-38 are flushed to 0: there the smallest double is 0 as well.
     """
-    if looked_at():
-        return False
-    return total.item() + 2 * CLIP_EPSILON < max_norm * _SURELY and _SMALLEST > 0.0
+    return total + 2 * CLIP_EPSILON < max_norm * _SURELY and _SMALLEST > 0.0
 
 
 def _value_norms(parameters: Sequence[Tensor]) -> Tensor:

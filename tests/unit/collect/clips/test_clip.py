@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.profiler import profile
 
-from tb_lossdiag.collect.clips.clip import Clipper
+from tb_lossdiag.collect.clips.clip import Clipper, coefficient
 from tb_lossdiag.collect.clips.ledger import ClipLedger
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.optimizers import Optimizers
@@ -107,6 +107,19 @@ def _flushed() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_flushed")
+def test_the_coefficient_is_worked_out_as_torch_works_it_out() -> None:
+    torch.manual_seed(0)
+    totals = 10 ** (22 * torch.rand(3000, dtype=torch.float64) - 11).float()
+    bounds = [(10 ** (22 * torch.rand(1, dtype=torch.float64) - 11)).item() for _ in totals]
+    near = [total.item() * (1 + (n % 9 - 4) * 5e-8) for n, total in enumerate(totals)]
+    for total in totals[:5]:
+        assert coefficient(total.item(), math.inf) == 1.0
+    for some in (bounds, near, [1.0] * len(totals), [0.1] * len(totals)):
+        for total, bound in zip(totals, some, strict=True):
+            torchs = torch.clamp(bound / (total + 1e-6), max=1.0)
+            assert coefficient(total.item(), bound) == torchs.item()
+
+
 def test_where_small_numbers_are_flushed_they_are_flushed_as_by_torch() -> None:
     ours, theirs = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
     bits = torch.tensor([1, 0x3F000000], dtype=torch.int32)  # the smallest number, and 0.5
