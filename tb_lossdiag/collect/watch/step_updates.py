@@ -18,7 +18,7 @@ EVERY = 20
 """Steps between two looks at what a step changes, at least: each costs about six passes over the parameters."""
 _FIRST = 3
 """Steps that are looked at whatever their number: the first say most."""
-_FREE, _SHARE = 0.02, 0.005
+_FREE, _SHARE = 0.02, 0.0025
 """Seconds of processor time that looks may take before they have to keep to this part of the training's time: the looks at a thousand steps
 of a small model, which say how it begins."""
 

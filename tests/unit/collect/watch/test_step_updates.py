@@ -70,4 +70,4 @@ def test_a_large_one_for_a_part_of_the_time(tmp_path: Any, monkeypatch: pytest.M
     assert seen[:3] == [0, 1, 2]
     assert seen[3] > 20
     assert all(step % 20 == 0 for step in seen[3:])
-    assert 0.04 * len(seen) == pytest.approx(0.05 + 0.005 * 200, abs=0.05)
+    assert 0.04 * len(seen) == pytest.approx(0.05 + 0.0025 * 200, abs=0.05)
