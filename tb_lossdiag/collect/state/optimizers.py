@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ from tb_lossdiag.collect.state.gradient_versions import (
 )
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.state.rates import GroupRates, hyperparameter, rate_records, rates
-from tb_lossdiag.collect.state.tracing import untraced_hook
+from tb_lossdiag.collect.state.tracing import Told, untraced_hook
 from tb_lossdiag.quantities import (
     FOREIGN_PARAMETERS,
     HELD_PARAMETERS,
@@ -39,26 +39,34 @@ class Watching(Protocol):
 
 
 class _Heard:
-    """The hook that tells of an optimizer's steps, for as long as that lives; what it tells is not kept alive by it.
+    """The hook that tells of an optimizer's steps, for as long as that lives, which alone keeps alive who is told.
 
     Attributes:
-        watch: who is told, None for the optimizers alone.
+        joined: whether a watch is told, which notes the steps.
     """
 
-    def __init__(self, optimizers: Optimizers) -> None:
+    def __init__(self, optimizers: Optimizers, optimizer: Any) -> None:
         self._optimizers = weakref.ref(optimizers)
-        self.watch: weakref.ref[Watching] | None = None
+        told = Told(self._ended)
+        self._told = weakref.ref(told)
+        self.joined = False
+        optimizer.register_step_post_hook(untraced_hook(told))
 
-    @property
-    def watched(self) -> bool:
-        """Whether a watch is told."""
-        return self.watch is not None and self.watch() is not None
+    def join(self, watch: Watching) -> None:
+        """Tell this one, with no call between."""
+        self._tell(watch.ended, joined=True)
 
-    def ended(self, optimizer: Any, arguments: Any, named: Any) -> None:
-        """It has ended a step."""
-        if self.watch is not None and (watch := self.watch()) is not None:
-            watch.ended(optimizer, arguments, named)
-        elif (all_of_them := self._optimizers()) is not None:
+    def leave(self) -> None:
+        """Tell the optimizers alone."""
+        self._tell(self._ended, joined=False)
+
+    def _tell(self, work: Callable[..., Any], *, joined: bool) -> None:
+        if (told := self._told()) is not None:
+            told.work, self.joined = work, joined
+
+    def _ended(self, optimizer: Any, _arguments: Any, _named: Any) -> None:
+        """It has ended a step that nobody watches."""
+        if (all_of_them := self._optimizers()) is not None:
             all_of_them.step_ended(optimizer)
 
 
@@ -71,6 +79,7 @@ class Optimizers:
     Attributes:
         steps: so many were taken.
         last: which gradients each one's last step used, by its id; a step of another one may have made them anew.
+        calm: the same of the only one, while its steps are like those before.
     """
 
     def __init__(self, guarded: Guard) -> None:
@@ -81,7 +90,7 @@ class Optimizers:
         self.last: dict[int, GradientVersions] = {}
         self._heard: dict[int, _Heard] = {}
         self._names = ""
-        self._calm: EndVersions | None = None
+        self.calm: EndVersions | None = None
         self.steps = 0
 
     def __len__(self) -> int:
@@ -92,12 +101,11 @@ class Optimizers:
         """Note each step of an optimizer from now on; a public hook, which keeps the optimizer picklable."""
         if self.knows(optimizer):
             return
-        self._calm = None
+        self.calm = None
         self._optimizers.append((name, weakref.ref(optimizer)))
         self._names = self._alive_names()
         if hookable(optimizer):
-            heard = self._heard[id(optimizer)] = _Heard(self)
-            optimizer.register_step_post_hook(untraced_hook(heard.ended))
+            self._heard[id(optimizer)] = _Heard(self, optimizer)
 
     def join(self, optimizer: Any, watch: Watching) -> bool:
         """Let a watch be told of its steps by the hook that is there: one hook costs less than two. It has to note steps then.
@@ -106,14 +114,14 @@ class Optimizers:
             Whether that can be done; one watch can.
         """
         heard = self._heard.get(id(optimizer))
-        if heard is None or heard.watched:
+        if heard is None or heard.joined:
             return False
-        heard.watch = weakref.ref(watch)
+        heard.join(watch)
         return True
 
     def leave(self, optimizer: Any) -> None:
         """The watch that joined is told no more."""
-        self._heard[id(optimizer)].watch = None
+        self._heard[id(optimizer)].leave()
 
     def knows(self, optimizer: Any) -> bool:
         """Whether it is watched."""
@@ -127,7 +135,7 @@ class Optimizers:
         """The same for a step that is like the one before, where two gradients tell."""
         if not ends.take():
             self.note_step(optimizer)
-        elif ends is self._calm:
+        elif ends is self.calm:
             self.steps += 1
         else:
             self._note_first_calm(optimizer, ends)
@@ -139,12 +147,12 @@ class Optimizers:
             return
         self.steps += 1
         key = id(optimizer)
-        self._used[key] = self.last[key] = self._calm = ends
+        self._used[key] = self.last[key] = self.calm = ends
 
     def note_step(self, optimizer: Any) -> None:
         """Remember which gradients this step used."""
         self.steps += 1
-        self._calm = None
+        self.calm = None
         mark = _mark(optimizer)
         self._used[id(optimizer)] = self.last[id(optimizer)] = mark
         if len(self._optimizers) > 1:
@@ -175,7 +183,7 @@ class Optimizers:
 
     def reuses(self, optimizer: Any) -> bool:
         """Whether it would step with the very gradients that its last step has used."""
-        if self._calm is not None and self._calm.fresh():  # the only optimizer's
+        if self.calm is not None and self.calm.fresh():  # the only optimizer's
             return False
         mark = self._used.get(id(optimizer))
         groups = (representatives(group["params"]) for group in optimizer.param_groups)

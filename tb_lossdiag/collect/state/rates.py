@@ -51,27 +51,31 @@ class StepRates:
     def __init__(self, optimizer: Any) -> None:
         self._optimizer = optimizer
         self._known: list[tuple[Any, Any, Any, tuple[float, float, float]]] = []
-        self._raw: list[Any] = []
+        self._raw: Sequence[Any] = ()
         self._last: list[GroupRates] = []
         self._get: Callable[[Mapping[str, Any]], tuple[Any, ...]] = _values
 
     def now(self) -> list[GroupRates]:
         """Of each group. The same list as before where all of it is what it was: it must not be changed."""
         groups = self._optimizer.param_groups
+        raw: Sequence[Any]
         try:
-            raw = list(chain.from_iterable(map(self._get, groups)))
+            if len(groups) == 1:
+                raw = self._get(groups[0])
+            else:
+                raw = list(chain.from_iterable(map(self._get, groups)))
         except KeyError:
-            raw = []
+            raw = ()
         if not raw or len(raw) != len(self._raw) or not all(map(operator.is_, raw, self._raw)):
             self._last = self._worked_out()
             self._get = _getter(groups)
             raw = list(chain.from_iterable(map(self._get, groups)))
-            self._raw = raw if all(map(_stays, raw)) else []
+            self._raw = raw if all(map(_stays, raw)) else ()
         return self._last
 
     def forget(self) -> None:
         """What they are is worked out again at the next step: groups may have got a rate that none had."""
-        self._raw = []
+        self._raw = ()
 
     def _worked_out(self) -> list[GroupRates]:
         groups, known = self._optimizer.param_groups, self._known

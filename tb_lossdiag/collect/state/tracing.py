@@ -16,7 +16,20 @@ untraced: Callable[[Any], Any] = getattr(torch.compiler, "disable", lambda work:
 """Makes a function run as it is where its caller is compiled."""
 
 
-def untraced_hook(hook: Callable[..., Any], alive: object = None) -> Callable[..., Any]:
+class Told:
+    """Who is told at a hook; that may change while it stands, even while the hooks of a step are run.
+
+    Attributes:
+        work: is called.
+    """
+
+    __slots__ = ("__weakref__", "work")
+
+    def __init__(self, work: Callable[..., Any]) -> None:
+        self.work = work
+
+
+def untraced_hook(told: Told, alive: object = None) -> Callable[..., Any]:
     """Makes a hook of an optimizer's step run as it is where that step is compiled. PyTorch breaks the graph there anyway.
 
     Something may be kept alive for as long as the hook stands.
@@ -26,7 +39,7 @@ def untraced_hook(hook: Callable[..., Any], alive: object = None) -> Callable[..
     """
 
     def work(*given: Any) -> Any:
-        return hook(*given)
+        return told.work(*given)
 
     work.alive = alive  # type: ignore[attr-defined]
     wrapped: Callable[..., Any] = untraced(work)
@@ -37,7 +50,7 @@ def untraced_hook(hook: Callable[..., Any], alive: object = None) -> Callable[..
 
     def plain(optimizer: Any, arguments: Any, named: Any) -> Any:
         if compiler() is None:
-            return hook(optimizer, arguments, named)
+            return told.work(optimizer, arguments, named)
         return wrapped(optimizer, arguments, named)
 
     plain._torchdynamo_disable = True  # type: ignore[attr-defined]  # noqa: SLF001

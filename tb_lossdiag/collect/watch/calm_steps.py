@@ -30,7 +30,7 @@ from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
 _parameters: Callable[[Mapping[str, Any]], Iterable[Tensor]] = operator.itemgetter("params")
 _FIRST = 4
 """Steps that are never calm."""
-_PASSED: list[float] = []
+PASSED: list[float] = []
 """Norms of a step that is passed by."""
 _PLACES = 4
 """Steps between two looks at whether the model holds the parameters that it held, 10 µs in the midst of a training: what is replaced in
@@ -169,8 +169,8 @@ class CalmSteps:
         ):
             gauge = pattern.gauge
             if gauge is None:
-                norms = _PASSED if taken % self.every else None
-            elif self._as_expected(taken, pattern, arguments, named):
+                norms = PASSED if taken % self.every else None
+            elif not named and len(arguments) < 2 and self._holds(taken, pattern):  # noqa: PLR2004  (the optimizer itself)
                 norms = self._before_clip(gauge) if self.clipped else gauge.norms()
         if norms is None:
             self._disappointed(pattern)
@@ -178,12 +178,14 @@ class CalmSteps:
         self.norms, self._after = norms, 1
         return True
 
-    def _as_expected(self, taken: int, pattern: Pattern, arguments: Any, named: Any) -> bool:
-        """Whether the step is called as before, and holds what it held."""
+    def _holds(self, taken: int, pattern: Pattern) -> bool:
+        """Whether the optimizer steps what it stepped, as it did."""
         optimizer, known = self.optimizer, self._held
-        if named or len(arguments) > 1:  # the optimizer itself
-            return False
-        held = list(chain.from_iterable(map(_parameters, optimizer.param_groups)))
+        groups = optimizer.param_groups
+        if len(groups) == 1:
+            held = groups[0]["params"]
+        else:
+            held = list(chain.from_iterable(map(_parameters, groups)))
         if len(held) != len(known) or not all(map(operator.is_, held, known)):
             return False
         if getattr(optimizer, "grad_scale", None) is not None:

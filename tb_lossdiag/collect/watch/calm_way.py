@@ -8,7 +8,6 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tb_lossdiag.collect.watch.calm_steps import Pattern
 from tb_lossdiag.collect.watch.gauge import Norms
 from tb_lossdiag.collect.watch.step_parts import StepParts
 
@@ -22,13 +21,17 @@ class CalmWay(StepParts):
         """A calm step with these norms has ended; what is to be raised to stop the training."""
         start = _clock()
         calm, times, counter, taken = self.calm, self.times, self.counter, self.taken
-        pattern, calm.norms = calm.pattern, None
+        pattern = calm.pattern
         if pattern is None or pattern.gauge is None:
-            return self._after_passed(optimizer, pattern, start)
+            return self.after_passed(optimizer)
+        calm.norms = None
         step = counter.take() if self.owed == 1 else self.count()
-        self.owed = 0
+        self.owed, outlet, ends = 0, self._outlet, pattern.ends
         if self.notes:
-            self._optimizers.note_calm(optimizer, pattern.ends)
+            if ends is self._optimizers.calm and ends.take():
+                self._optimizers.steps += 1
+            else:
+                self._optimizers.note_calm(optimizer, ends)
         count = taken + 1 - times.row
         full = self._rows.put_calm(
             norms,
@@ -51,31 +54,43 @@ class CalmWay(StepParts):
         if taken % self._seldom == 0:
             self._sink_seldom(step)
         pattern.gauge.kept = []
-        return self._end_calm(start, full=full)
+        self.taken = taken + 1
+        self._guarded.steps += 1
+        if full or start > outlet.due or outlet.news or self.examiner is not None:
+            return self._end_calm(start, full=full)
+        times.own += _clock() - start
+        return None
 
-    def _after_passed(
-        self, optimizer: Any, pattern: Pattern | None, start: float
-    ) -> Exception | None:
+    def after_passed(self, optimizer: Any) -> Exception | None:
         """The same for a step whose gradients nobody looks at."""
+        start = _clock()
+        calm, outlet = self.calm, self._outlet
+        pattern, calm.norms = calm.pattern, None
         step = self.counter.take() if self.owed == 1 else self.count()
         self.owed = 0
         if self.notes and pattern is not None:
-            self._optimizers.note_calm(optimizer, pattern.ends)
-        if self.calm.around:
+            if pattern.ends is self._optimizers.calm and pattern.ends.take():
+                self._optimizers.steps += 1
+            else:
+                self._optimizers.note_calm(optimizer, pattern.ends)
+        if calm.around:
             self._extras.sink_calm(step)
         self.reloads.version = self._weight._version  # noqa: SLF001
-        return self._end_calm(start, full=False)
+        self.taken += 1
+        self._guarded.steps += 1
+        if start > outlet.due or outlet.news or self.examiner is not None:
+            return self._end_calm(start, full=False)
+        self.times.own += _clock() - start
+        return None
 
     def _end_calm(self, start: float, *, full: bool) -> Exception | None:
-        """A calm step has been taken, whose end was seen at this time; hand over if there is no room for another one or it is time to."""
-        host, outlet, stop = self._host, self._outlet, None
-        self.taken += 1
-        host.guarded.steps += 1
+        """A calm step has been taken, whose end was seen at this time: hand over if there is no room for another one or it is time to."""
+        outlet, examiner, stop = self._outlet, self.examiner, None
         if full or start > outlet.due or outlet.news:
-            host.stepped(self._rows, now=False)
-            stop = host.judge()  # nothing is news before it is handed over
+            self._host.stepped(self._rows, now=False)
+            stop = self._host.judge()  # nothing is news before it is handed over
         self.times.own += _clock() - start
-        if self.examiner is not None and stop is None and not self.examiner.waits(self.taken):
+        if examiner is not None and stop is None and not examiner.waits(self.taken):
             self.begin_check_up()
             self.unless_examined()
         return stop

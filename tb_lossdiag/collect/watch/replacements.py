@@ -11,7 +11,7 @@ from torch import nn
 
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.state.models import inner
-from tb_lossdiag.collect.state.tracing import untraced_hook
+from tb_lossdiag.collect.state.tracing import Told, untraced_hook
 from tb_lossdiag.process.warn import warn
 from tb_lossdiag.quantities import REPLACED_OPTIMIZERS, STATE_TAKEN_UP, Quantity
 from tb_lossdiag.records import Record
@@ -82,4 +82,6 @@ def warn_of_turns(
         warn(f"Loss Doctor: {words}", 4)
         say({f"unwatched optimizer {name}".rstrip(): words})
 
-    hook = optimizer.register_step_post_hook(untraced_hook(guarded.hook("optimizer", stepped)))
+    hook = optimizer.register_step_post_hook(
+        untraced_hook(Told(guarded.hook("optimizer", stepped)))
+    )

@@ -89,6 +89,7 @@ class StepParts:
         )
         self.notes = False
         self._optimizers, self._outlet = host.optimizers, host.outlet
+        self._guarded = host.guarded
 
     def count(self) -> int:
         """The number of the step that has just been taken."""

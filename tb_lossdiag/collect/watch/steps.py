@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from tb_lossdiag.collect.unseen import real
+from tb_lossdiag.collect.watch.calm_steps import PASSED
 from tb_lossdiag.collect.watch.calm_way import CalmWay
 
 _clock = time.perf_counter
@@ -28,11 +29,11 @@ class WatchedSteps(CalmWay):
         """The optimizer begins its step, with these arguments."""
         start = _clock()
         try:
-            taken = self.taken
+            taken, apart = self.taken, self._reuse.apart
             if self.calm.begin(taken, arguments, named):
                 if self._weight._version != self.reloads.version:  # noqa: SLF001
                     self.reloads.touched = True
-                if taken % self._reuse.apart == self._reuse.apart - 1:
+                if taken % apart == apart - 1:
                     self._reuse.look()
                 if taken % self._seldom == 0:
                     self._updates.before_step(taken)
@@ -68,6 +69,8 @@ class WatchedSteps(CalmWay):
             norms = self.calm.norms
             if norms is None:
                 stop = self._ended(optimizer, arguments, named)
+            elif norms is PASSED:
+                stop = self.after_passed(optimizer)
             else:
                 stop = self.after_calm(optimizer, norms)
         except Exception as error:  # noqa: BLE001  (training must go on)

@@ -15,7 +15,7 @@ from tb_lossdiag.collect.state.models import inner
 from tb_lossdiag.collect.state.normalisations import normalisations
 from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.collect.state.parameters import Parameters
-from tb_lossdiag.collect.state.tracing import untraced_hook
+from tb_lossdiag.collect.state.tracing import Told, untraced_hook
 from tb_lossdiag.collect.state.transfer import Number
 from tb_lossdiag.collect.watch.examiner import Examiner
 from tb_lossdiag.collect.watch.host import Host, Options
@@ -58,11 +58,15 @@ class Watch:
         self._steps = WatchedSteps(rows, subject, found, host, options, first, talk)
         self._asked = 0
         optimizer = subject.optimizer  # whose hooks keep the watch alive
-        self._hooks = [optimizer.register_step_pre_hook(untraced_hook(self._steps.before, self))]
+        self._hooks = [
+            optimizer.register_step_pre_hook(untraced_hook(Told(self._steps.before), self))
+        ]
         self.times = self._steps.times
         self._steps.notes = host.optimizers.join(optimizer, self._steps)
         if not self._steps.notes:
-            self._hooks.append(optimizer.register_step_post_hook(untraced_hook(self._steps.ended)))
+            self._hooks.append(
+                optimizer.register_step_post_hook(untraced_hook(Told(self._steps.ended)))
+            )
         self._steps.begin_check_up()
 
     def remove(self) -> None:
