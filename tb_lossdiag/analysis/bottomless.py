@@ -10,12 +10,14 @@ from tb_lossdiag.run import Run
 
 LEAST, PACE, TIMES = 30, 0.8, 20.0
 """Bounds that LD110 begins with, and explains: records, pace, times."""
+DEEP = 1e4
+"""Times as far below zero as a loss began from it: logarithms of float32 numbers lie within 104 of zero, so no mean or sum of them gets a hundredth as far."""
 
 
 def bottomless(
     run: Run, least: int = LEAST, pace: float = PACE, times: float = TIMES
 ) -> list[float] | None:
-    """Levels of one model's loss at the start and after each third of the steps, if it has no bottom.
+    """Levels of one model's loss at the start and after each third of the steps, if it has no bottom: it falls on, or lies where no likelihood does.
 
     Args:
         run: the run; `LOSS`, `STEPS` and what `is_reinforcement` reads are read if they are there.
@@ -30,6 +32,16 @@ def bottomless(
         return None
     rows = [loss.row(1 / 3), loss.row(2 / 3), -1]
     levels = [loss.start, *(float(loss.level[row]) for row in rows)]
+    far = times if keeps_pace(levels, pace) else DEEP
+    return levels if -levels[-1] >= far * _unit(levels, far) else None
+
+
+def keeps_pace(levels: list[float], pace: float = PACE) -> bool:
+    """Whether a loss of these levels falls in each third of the steps by about as much as in the one before, or more."""
     first, before, late = -np.diff(levels)
-    faster = first > 0 and before >= pace * first and late >= pace * before
-    return levels if faster and -levels[-1] >= times * abs(levels[0]) else None
+    return bool(first > 0 and before >= pace * first and late >= pace * before)
+
+
+def _unit(levels: list[float], far: float) -> float:
+    """How far from zero the loss began; a beginning near zero is no measure of what slows down."""
+    return max(abs(levels[0]), 1.0) if far == DEEP else abs(levels[0])

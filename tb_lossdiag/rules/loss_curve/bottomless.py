@@ -5,11 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.bottomless import keeps_pace
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.run import Run
 
 _BOTTOMLESS = Text(
     "The loss fell from {start} to {before} by two thirds of the steps, and on to {end} by the end, without slowing down: it has no lowest value to converge to.{term}"
+)
+_DEEP = Text(
+    "The loss fell from {start} to {end}, further below zero than a logarithm of likelihoods can lie: it has no lowest value to converge to.{term}"
 )
 _BY_TERM = Text(" `{term}` goes from {low} to {high}.")
 _BOTTOMLESS_ADVICE = Text("""Something in the loss pays for ever larger numbers. Look at each sign, above all of what is meant to be positive: a divergence, a penalty, a squared distance.
@@ -28,7 +32,7 @@ def bottomless_finding(code: str, run: Run, levels: list[float]) -> Finding:
     steps = run[q.LOSS].steps
     numbers = {"start": levels[0], "end": levels[-1]}
     words = {**numbers, "before": levels[2]}
-    message = _BOTTOMLESS.format(
+    message = (_BOTTOMLESS if keeps_pace(levels) else _DEEP).format(
         term=_falling_term(run),
         **{name: short_number(value) for name, value in words.items()},
     )

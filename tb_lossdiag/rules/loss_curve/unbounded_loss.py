@@ -67,7 +67,7 @@ class UnboundedLoss:
     negative, such as Poisson's, count if part of their targets is outside the domain. Or the total loss is a negative
     multiple of the only loss call, the same within `max_difference` in all check-ups, at least `min_checks`. Or the loss of one model ends `min_times` as far
     below zero as it began from it, and falls in the second and in the last third of the steps by no less than `min_pace` of what it
-    fell by in the one before (at least `min_records`; a warning). Or a divergence of normal distributions, x - exp(x) of a log variance or log v - v of
+    fell by in the one before (at least `min_records`; a warning), or 10,000 times as far, which no likelihood does, whatever its pace. Or a divergence of normal distributions, x - exp(x) of a log variance or log v - v of
     a variance, is taken off the loss of one model in all check-ups, at least `min_checks`: a warning until the loss is below zero or breaks. Unit: that of the loss.
 
     What to try first: map the targets into the function's domain; remove a wrong minus sign.

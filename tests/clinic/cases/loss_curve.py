@@ -17,7 +17,7 @@ from clinic.data import (
 from clinic.loops import fit
 from clinic.nets import Recurrent, Transformer, cnn, linears, mlp
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, mse_loss
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy, mse_loss
 from torch.optim import SGD, Adam
 
 from tb_lossdiag import SummaryWriter
@@ -225,6 +225,25 @@ def the_minus_sign_of_a_log_likelihood(writer: SummaryWriter) -> None:
         return -cross_entropy(logits, y)
 
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300), wrong_way)
+
+
+@case("LD110", family="VAE", source="Jackson-Kang/Pytorch-VAE-tutorial, its sign turned")
+def divergence_is_rewarded(writer: SummaryWriter) -> None:
+    """Its exponential takes the loss to its depth at once, where it hardly falls on."""
+    training, _ = flat_digits()
+    encoder, decoder = mlp(64, 64, 16), mlp(8, 64, 64)
+    model = nn.ModuleList((encoder, decoder))
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for step, (x, _) in enumerate(training.batches(300)):
+        mean, log_variance = encoder(x).chunk(2, 1)
+        shown = decoder(mean + torch.randn_like(mean) * (0.5 * log_variance).exp())
+        divergence = 0.5 * (1 + log_variance - mean**2 - log_variance.exp()).sum()
+        loss = binary_cross_entropy_with_logits(shown, x / x.max(), reduction="sum") + divergence
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
 
 
 @case("LD110", family="regression", also=("LD601", "LD608"))

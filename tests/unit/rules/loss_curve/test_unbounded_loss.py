@@ -119,6 +119,15 @@ def test_a_loss_that_falls_ever_faster_has_no_bottom() -> None:
     assert findings(RULE, fallen(2 - 50 * THIRDS))
 
 
+def test_a_loss_that_has_plunged_has_no_bottom_though_it_slows_down() -> None:
+    plunge = np.where(np.arange(200) < 5, 0.0, 1 - np.exp(-20 * THIRDS))
+    finding = the_finding(RULE, fallen(2 - 1e5 * plunge))
+    assert finding.severity is Severity.WARNING
+    assert "a logarithm of likelihoods" in finding.message.en
+    assert not findings_if_any(RULE, fallen(200 - 1e5 * plunge)), "a likelihood of many numbers"
+    assert not findings_if_any(RULE, fallen(1e-3 - 100 * plunge)), "it began near zero"
+
+
 @pytest.mark.parametrize(
     "shape",
     [
