@@ -41,6 +41,7 @@ In reading order:
 - `ranks`: what data-parallel ranks told each other, comparison by comparison
 - `rates`: the learning rate of a run as one number a step
 - `reinforcement`: whether a training is reinforcement learning, whose losses measure no progress
+- `returns`: whether a loss grew because what it is to predict did
 - `runaway`: weights whose norm has multiplied and goes on growing
 - `seen_again`: batches that a resumed run was given as it had been at its beginning, and whether an epoch may have begun there
 - `signals`: curves of an agent's log: levels of their parts, and whether they still rise

@@ -43,7 +43,7 @@ def is_reinforcement(run: Run) -> bool:
     rewarded = any(_REWARD.search(name) and not _PREFERENCE.search(name) for name in own)
     rewarded = rewarded or "agent" in run.facts
     named = both or rewarded or any(_AGENT.search(name) for name in terms)
-    return named or any(targets_wander(run, call) for call in _value_calls(run))
+    return named or any(targets_wander(run, call) for call in value_calls(run))
 
 
 def targets_are_renewed(run: Run) -> bool:
@@ -51,7 +51,7 @@ def targets_are_renewed(run: Run) -> bool:
 
     Reads `COPY_DISTANCE`, `CALL_TARGET_MEAN` and `CALL_TARGET_STD` if they are there.
     """
-    known = _value_calls(run)
+    known = value_calls(run)
     return bool(known) and (q.COPY_DISTANCE in run or any(_drift(run, call) for call in known))
 
 
@@ -61,7 +61,7 @@ def follows_a_copy(run: Run) -> bool:
     An average that is only validated makes none. Reads `COPY_DISTANCE`, `VALIDATION_LOSS`, `CALL_TARGET_MEAN` and `CALL_TARGET_STD`
     if they are there.
     """
-    known = _value_calls(run)
+    known = value_calls(run)
     if q.COPY_DISTANCE not in run or q.VALIDATION_LOSS in run or not known:
         return False
     return len(known) == len(run[q.CALL_TARGET_MEAN].columns)
@@ -80,7 +80,7 @@ def _drift(run: Run, call: str) -> bool:
     return moved > _ELSEWHERE * float(median(spreads[known]))
 
 
-def _value_calls(run: Run) -> list[str]:
+def value_calls(run: Run) -> list[str]:
     """Calls that compare values; the classes of sorted data move as well."""
     known = run[q.CALL_TARGET_MEAN].columns if q.CALL_TARGET_MEAN in run else ()
     return [call for call in known if q.made_for(q.function(call)).symmetric]

@@ -52,6 +52,7 @@ class Learner:
         ends: whether nothing is expected after the end of a walk.
         reward: its unit.
         discount: of what comes later.
+        wage: for each step, and no goal.
     """
 
     rate: float = 1e-3
@@ -59,6 +60,7 @@ class Learner:
     ends: bool = True
     reward: float = 1.0
     discount: float = 0.95
+    wage: float = 0.0
 
 
 def deep_q(writer: SummaryWriter, how: Learner, steps: int = 400) -> None:
@@ -74,7 +76,8 @@ def deep_q(writer: SummaryWriter, how: Learner, steps: int = 400) -> None:
         action = net(seen).argmax(1)
         action = torch.where(torch.rand(16) < 0.3, torch.randint(0, 4, (16,)), action)
         reward, over = grid.step(action)
-        kept = [*kept[-200:], (seen, action, how.reward * reward, grid.seen(), over)]
+        paid = torch.full((16,), how.wage) if how.wage else how.reward * reward
+        kept = [*kept[-200:], (seen, action, paid, grid.seen(), over)]
         if step < 20:
             continue
         picked = torch.randint(len(kept), (4,)).tolist()
@@ -98,6 +101,15 @@ def deep_q(writer: SummaryWriter, how: Learner, steps: int = 400) -> None:
 def values_of_a_grid(writer: SummaryWriter) -> None:
     """DQN by hand."""
     deep_q(writer, Learner())
+
+
+@patient(
+    family="reinforcement",
+    source="Lightning-AI/pytorch-lightning examples/pytorch/domain_templates/reinforce_learn_Qnet.py, as published",
+)
+def values_of_a_walk_that_is_paid_by_the_step(writer: SummaryWriter) -> None:
+    """Returns grow from one to a dozen, and the loss with them; the rate is high, and bears it."""
+    deep_q(writer, Learner(rate=1e-2, copied=10, discount=0.99, wage=1.0))
 
 
 @patient(

@@ -17,9 +17,12 @@ from made.changes import (
 )
 from made.check_ups import with_tables
 from made.healthy import healthy_run
+from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
+    CALL_TARGET_MEAN,
+    CALL_TARGET_STD,
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     GRADIENT_NORM,
@@ -295,6 +298,25 @@ def test_first_steps_are_not_blamed_before_the_loss_could_fall() -> None:
     broken = with_loss(with_recorded_steps(run, first), np.full(200, 2.3))
     assert not findings(RULE, head(broken, 40))
     assert findings(RULE, head(broken, 41))
+
+
+def of_an_agent(targets: npt.ArrayLike, loss: npt.ArrayLike = 2.3) -> Run:
+    """Large first steps, a loss that never falls, and targets that a second network makes."""
+    run = with_recorded_steps(each_step(healthy_run(0)), 0.02)
+    first = np.where(run[UPDATE_NORM].steps < 20, 0.5, 0.01)
+    run = with_loss(with_recorded_steps(run, first), np.broadcast_to(loss, 200))
+    run = with_call(run, "mse_loss")
+    at = run[CALL_TARGET_MEAN].steps
+    run = changed(run, CALL_TARGET_MEAN, np.broadcast_to(targets, len(at)))
+    return changed(run, CALL_TARGET_STD, 0.1)
+
+
+def test_a_loss_that_grows_with_the_returns_is_no_harm() -> None:
+    checks = len(of_an_agent(1.0)[CALL_TARGET_MEAN])
+    grown = np.linspace(1, 15, checks)
+    assert not findings(RULE, of_an_agent(grown))
+    assert findings(RULE, of_an_agent(grown, np.linspace(2.3, 600, 200))), "values run away"
+    assert findings(RULE, of_an_agent(1.0)), "nothing has grown"
 
 
 def test_it_says_what_the_loss_does() -> None:
