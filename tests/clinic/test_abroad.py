@@ -162,6 +162,7 @@ def test_the_report_names_what_fails_and_the_readme_reads_it() -> None:
     assert both["new, 2026-11-30, fourth lot"] == ["37", "46 %", "46 %", "43 %", "36", "4"]
     assert both["new, 2026-11-30, fifth lot"] == ["23", "78 %", "78 %", "70 %", "17", "2"]
     assert both["new, 2026-11-30, sixth lot"] == ["26", "54 %", "54 %", "54 %", "21", "4"]
+    assert both["new, 2026-11-30, seventh lot"] == ["24", "67 %", "67 %", "62 %", "28", "1"]
     assert "| second lot of that day (`sealed_second*`) | 9d68290 | 9 | 5 (56 %) | 8 | 0 |" in text
     assert (
         "| third lot, of 2026-11-30 (`sealed_third*`) | cf471f4 | 38 | 17 (45 %) | 29 | 3 |" in text

@@ -129,9 +129,20 @@ _SIXTH_WRONGLY = (
     "sixth-dropout-kept-for-its-doubts",
     "sixth-layers-thawed-one-by-one",
 )
+_SEVENTH_MISSED = (
+    "seventh-a-judge-to-whom-all-is-real",
+    "seventh-a-slope-for-each-pixel",
+    "seventh-a-warm-up-for-the-second-time",
+    "seventh-divided-by-others-who-agree",
+    "seventh-frozen-but-for-its-statistics",
+    "seventh-noise-that-is-to-stay",
+    "seventh-pairs-of-any-length",
+    "seventh-reset-outside-the-if",
+)
+_SEVENTH_WRONGLY = ("seventh-lessons-that-get-longer",)
 _FIRST, _SECOND = "2026-11-29, first two lots", "2026-11-30, third lot"
 _THIRD, _FOURTH = "2026-11-30, fourth lot", "2026-11-30, fifth lot"
-_FIFTH = "2026-11-30, sixth lot"
+_FIFTH, _SIXTH = "2026-11-30, sixth lot", "2026-11-30, seventh lot"
 LOTS = (
     Lot("75 faults, before any rule was changed for them", "f168f63", 75, 33, 33, 31, 48, 4),
     Lot("the half of 203 that was sealed until 2026-11-29", "9e665a2", 64, 41, 40, 40, 41, 1),
@@ -191,6 +202,19 @@ LOTS = (
         _FIFTH,
         _SIXTH_MISSED,
         _SIXTH_WRONGLY,
+    ),
+    Lot(
+        "seventh lot, of 2026-11-30 (`sealed_seventh*`)",
+        "60760a04",
+        24,
+        16,
+        16,
+        15,
+        28,
+        1,
+        _SIXTH,
+        _SEVENTH_MISSED,
+        _SEVENTH_WRONGLY,
     ),
 )
 
