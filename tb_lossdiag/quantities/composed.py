@@ -27,6 +27,9 @@ count, in their standard deviations; 0 where the padding changed nothing."""
 EXCESS_OF_BOUND = _of("excess_of_bound", "1 or 2")
 """1 where all losses that were backpropagated are means or sums of what exceeds a bound, as a hinge is: 0 where every sample meets it. 2 where a
 constant was added to them and every sample of the step met its bound."""
+PREFERENCE_IDLE = _of("preference_idle", "0, 1 or 2")
+"""Of a loss of preferences, a logistic function of how much more a policy prefers answers than its reference does: 1 if both are the same to the last
+bit, 2 if the policy, which differs, thinks the same of both answers, 0 if neither. Absent without one."""
 DIVERGENCE_NEGATED = _of("divergence_negated", "0 or 1")
 """Of a divergence of normal distributions, x - exp(x) of a log variance or log v - v of a variance: 1 if it is taken off the loss, 0 if it is added.
 Absent without one, and where signs differ."""

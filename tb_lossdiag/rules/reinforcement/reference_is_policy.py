@@ -11,12 +11,25 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.signals import percent, signal
-from tb_lossdiag.diagnosis.rule import Finding, Severity, Text, short_number
+from tb_lossdiag.diagnosis.rule import (
+    Evidence,
+    Finding,
+    NotEnough,
+    Severity,
+    Text,
+    short_number,
+)
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
     "The margin between chosen and rejected answers is exactly 0 in {share}% of {records} records{loss}: {why}."
+)
+_SEEN = Text(
+    "The loss compares a policy with its reference, and in all {checks} check-ups both are equal to the last bit{loss}: the reference is the policy itself, or nothing is trained."
+)
+_SEEN_PAIR = Text(
+    "The loss compares what a policy thinks of two answers, and in all {checks} check-ups that is equal to the last bit{loss}: both answers of a pair are the same."
 )
 _LOSS = Text(", and the loss stays at {value}, the logarithm of 2")
 _SAME_MODEL = Text(
@@ -24,6 +37,7 @@ _SAME_MODEL = Text(
 )
 _SAME_ANSWER = Text("the reward of the chosen ones is not, so both answers of a pair are the same")
 _NOTHING = Text("")
+_NEEDS = Text("a log of margins and rewards, or a check-up of a loss of preferences")
 _ADVICE = Text("""Print one pair as the trainer has it, and whether two models are two.
 
 - The same answer twice: a column was taken for both, or a template cut both down to the same tokens.
@@ -39,7 +53,8 @@ class ReferenceIsPolicy:
     Why it matters: the loss is the logarithm of 2 and stays there, which looks like a slow beginning.
 
     How it decides: the logged margin is exactly 0 in at least `min_share` of the records after the first. Whether the reward of the chosen answers is 0 as
-    well tells the two causes apart. Unit: share of records.
+    well tells the two causes apart. Or all check-ups, at least `min_checks`, see a logistic function of differences between what is trained and what is
+    not that are exactly 0. Unit: share of records.
 
     What to try first: print one pair, and compare both models.
 
@@ -52,8 +67,13 @@ class ReferenceIsPolicy:
     name: ClassVar[str] = "reference-is-policy"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Preferences teach nothing")
-    reads: ClassVar[tuple[Quantity, ...]] = (q.REWARD_MARGIN, q.CHOSEN_REWARD)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
+    reads: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (
+        q.REWARD_MARGIN,
+        q.CHOSEN_REWARD,
+        q.PREFERENCE_IDLE,
+        q.LOSS,
+    )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD205", "LD523", "LD602")
 
     #: share of records, 1; a run that begins to learn late is another matter
@@ -62,9 +82,35 @@ class ReferenceIsPolicy:
     max_apart: float = 1e-3
     #: records of the margin
     min_records: int = 20
+    #: check-ups; a rate that is warmed up may leave half-precision weights as they are in the first ones
+    min_checks: int = 5
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding for the run."""
+        if q.REWARD_MARGIN in run and q.CHOSEN_REWARD in run:
+            yield from self._logged(run)
+        elif q.PREFERENCE_IDLE in run:
+            yield from self._compared(run)
+        else:
+            raise NotEnough(_NEEDS)
+
+    def _compared(self, run: Run) -> Iterator[Finding]:
+        table = run[q.PREFERENCE_IDLE]
+        causes, checks = set(table.values[1:, 0].tolist()), len(table)
+        text = {1.0: _SEEN, 2.0: _SEEN_PAIR}.get(min(causes, default=0.0))
+        if checks < self.min_checks:
+            least = Text("at least {least} check-ups of a loss of preferences")
+            raise NotEnough(least.format(least=self.min_checks))
+        if len(causes) != 1 or text is None:
+            return
+        message = text.format(checks=str(checks), loss=self._loss(run))
+        ends = int(table.steps[0]), int(table.steps[-1])
+        evidence = Evidence(q.PREFERENCE_IDLE.name, "", *ends, causes.pop(), 0.0)
+        yield Finding(
+            self.code, self.severity, "", (evidence,), message, _ADVICE, {"checks": checks}
+        )
+
+    def _logged(self, run: Run) -> Iterator[Finding]:
         seen = signal(run, q.REWARD_MARGIN, self.min_records)
         chosen = signal(run, q.CHOSEN_REWARD, self.min_records)
         share = float((seen.values[1:] == 0).mean())

@@ -12,6 +12,7 @@ from tb_lossdiag.collect.check_up.loss.excess import Excess
 from tb_lossdiag.collect.check_up.loss.focal_mean import focused_mean, samples_in_mean
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.loss.outer import Outer
+from tb_lossdiag.collect.check_up.loss.preference import idle_preference
 from tb_lossdiag.collect.check_up.loss.ratio import Ratio, clamped_ratio
 from tb_lossdiag.collect.check_up.loss.tape import Operation, Tape
 from tb_lossdiag.collect.check_up.loss.twice import softmax_of_softmax
@@ -32,6 +33,7 @@ from tb_lossdiag.quantities import (
     EXCESS_OF_BOUND,
     FOCUS_OF_MEAN,
     PADDING_CENTRED,
+    PREFERENCE_IDLE,
     SCALES_APART,
     SOFTMAX_TWICE,
     VARIANCE_FLOORED,
@@ -97,6 +99,8 @@ class Composed:
         self.ratio = self.ratio or clamped_ratio(operations)
         if (floored := floored_share(operations)) is not None:
             self._found.setdefault(VARIANCE_FLOORED, floored)
+        if (idle := idle_preference(operations)) is not None:
+            self._found.setdefault(PREFERENCE_IDLE, float(idle))
         if sign := divergence_sign(map(tape.made, roots)):
             self._found.setdefault(DIVERGENCE_NEGATED, float(sign < 0))
         self._excess.look(map(tape.made, roots))

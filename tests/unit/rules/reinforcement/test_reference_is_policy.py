@@ -10,7 +10,7 @@ from helpers.rule_asserts import findings, the_finding
 from made.agents import agent, ramp
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS
+from tb_lossdiag.quantities import LOSS, PREFERENCE_IDLE
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.reinforcement.reference_is_policy import ReferenceIsPolicy
 from tb_lossdiag.run import Run
@@ -55,3 +55,32 @@ def test_both_sides_of_the_share(zeros: int, expected: int) -> None:
 def test_not_evaluated_on_few_records() -> None:
     few = agent(19, reward_margin=0.0, chosen_reward=0.0)
     assert outcome(RULE, few).verdict is Verdict.NOT_EVALUATED
+
+
+def compared(*causes: float, loss: float = math.log(2)) -> Run:
+    """A preference tuning by hand that logs its loss alone."""
+    known = table(PREFERENCE_IDLE, np.arange(len(causes)) * 20, np.array(causes))
+    losses = table(LOSS, np.arange(200), np.full(200, loss))
+    return Run("dpo", {"preference_idle": known, "loss": losses}, {})
+
+
+def test_what_check_ups_see_without_a_log() -> None:
+    finding = the_finding(RULE, compared(1, 1, 1, 1, 1))
+    assert finding.severity is Severity.ERROR
+    assert "in all 5 check-ups both are equal to the last bit, and the loss stays at 0.693" in (
+        finding.message.en
+    )
+    pairs = the_finding(RULE, compared(1, 2, 2, 2, 2, loss=0.5))
+    assert "both answers of a pair are the same" in pairs.message.en
+    assert "logarithm" not in pairs.message.en
+
+
+@pytest.mark.parametrize("causes", [(1, 0, 0, 0, 0), (1, 1, 1, 1, 0), (1, 1, 2, 1, 1), (0,) * 5])
+def test_a_reference_of_its_own_or_one_that_was_the_same_for_a_while(
+    causes: tuple[float, ...],
+) -> None:
+    assert not findings(RULE, compared(*causes))
+
+
+def test_not_evaluated_on_few_check_ups() -> None:
+    assert outcome(RULE, compared(1, 1, 1, 1)).verdict is Verdict.NOT_EVALUATED
