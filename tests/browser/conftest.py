@@ -22,6 +22,18 @@ ARTIFACTS = Path(__file__).parent / "artifacts"
 PATIENCE = 30_000
 """Milliseconds that a page may take on a loaded machine, whatever is waited for; five are Playwright's own for what is expected."""
 expect.set_options(timeout=PATIENCE)
+LATE = os.environ.get("LATE_ANSWERS", "")
+"""A seed: each answer of the server is up to a second and a half late, and they come in another order, as on a machine under load."""
+HELD_BACK = """
+const answered = window.fetch;
+let state = SEED;
+const drawn = () => (state = (state * 1103515245 + 12345) % 2147483648) / 2147483648;
+window.fetch = async (...of) => {
+  const answer = await answered(...of);
+  await new Promise(done => setTimeout(done, 1500 * drawn()));
+  return answer;
+};
+"""
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -58,7 +70,10 @@ def browser() -> Iterator[Browser]:
     """Chromium: named by CHROME, found on the machine, or Playwright's own."""
     path = os.environ.get("CHROME") or shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        pause = (
+            400 if LATE else 0
+        )  # milliseconds between actions, so that answers fall between any two
+        opened = playwright.chromium.launch(executable_path=path, args=FLAGS, slow_mo=pause)
         yield opened
         opened.close()
 
@@ -116,6 +131,8 @@ def open_tab(
         tab.page.on("console", lambda message: note(tab, message))
         tab.page.on("pageerror", lambda error: tab.complaints.append(str(error)))
         tab.page.set_default_timeout(PATIENCE)
+        if LATE:
+            tab.page.add_init_script(HELD_BACK.replace("SEED", str(int(LATE))))
         tabs.append(tab)
         return tab
 

@@ -89,6 +89,7 @@ def test_escape_closes_the_drawer_of_a_layer_and_goes_back_to_the_map(made: Any)
     board.press("Enter")
     drawer = frame.locator("section.layer")
     expect(drawer).to_be_visible()
+    settle(frame)  # a chart that arrives later would be the first
     # What is open within it ends first, one thing by each press.
     menu = drawer.locator(".menu").first
     menu.locator("summary").press("Enter")

@@ -127,9 +127,9 @@ def moco_of_digits(writer: SummaryWriter) -> None:
     moco(writer, 0.95)
 
 
-@patient(family="contrastive", source="lightly-ai/lightly examples/pytorch/moco.py, as published")
+@patient(family="contrastive")
 def moco_whose_queue_fills_for_long(writer: SummaryWriter) -> None:
-    """Half of the run replaces noise by keys: the loss rises until then, and ends above its start."""
+    """As lightly-ai's examples/pytorch/moco.py: half of the run replaces noise by keys; the loss rises until then, and ends above its start."""
     moco(writer, 0.99, kept=6400)
 
 
