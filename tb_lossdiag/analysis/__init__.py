@@ -11,6 +11,7 @@ In reading order:
 - `bottomless`: a loss that falls ever faster, far below zero
 - `burden`: how much of the loss a penalty is, by values alone
 - `by_heart`: whether a training learns by heart what it sees, and nothing of what was held out
+- `chains`: modules of one kind that follow each other, as their numbered names tell
 - `climbs`: whether a loss has only ever risen, by nothing that is known to make it rise
 - `clips`: what is known of clipping: the ledger of recorded clips, and clips that the check-up saw without one
 - `columns`: quantities read column by column, also beside others: without records in which nothing could be seen, and as the value in force at a step

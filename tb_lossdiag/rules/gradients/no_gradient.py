@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.chains import end_a_chain
 from tb_lossdiag.analysis.columns import columns as known_columns
 from tb_lossdiag.analysis.columns import held, latest
 from tb_lossdiag.analysis.levels import Bools
@@ -23,6 +24,9 @@ _MESSAGE = Text(
 )
 _BESIDE = Text(
     "{count} of {all} trainable parameters never had a gradient in {records} records: {names}. They belong to a library's module whose others learn, so this is likely a part of its answer that the loss does not use."
+)
+_LAST = Text(
+    "{count} of {all} trainable parameters never had a gradient in {records} records: {names}. The same parts of the modules before theirs have one, so this is likely what the last of them makes for a next one, which there is not."
 )
 _FROZEN = Text("""
 - activation checkpointing over frozen layers: with `use_reentrant=True` a block whose input needs no gradient gives none to the adapters
@@ -56,7 +60,8 @@ class NoGradient:
 
     Guards against: frozen parameters (`requires_grad=False`); copies that no optimizer holds (target networks, teachers, averages); branches that are used now and then; models trained in turns,
     whose steps the other model doesn't take part in. An information where they are `max_beside` or less of all elements, in modules of a
-    library whose other parameters learn, and nothing is frozen: it computes more than the loss uses (a pooler, say). All parameters are reported as one finding, whole modules by one name.
+    library whose other parameters learn, and nothing is frozen: it computes more than the loss uses (a pooler, say); or in the last of several numbered modules, the same parts of
+    which learn in those before it, as the rest of the last does: edges or coordinates that only a next layer would read. All parameters are reported as one finding, whole modules by one name.
 
     References: PyTorch, Autograd mechanics; DistributedDataParallel, `find_unused_parameters`.
     """
@@ -102,29 +107,32 @@ class NoGradient:
                 [str(name) for name in columns[without]],
                 known,
                 (int(steps[0]), int(steps[-1]), len(steps)),
-                (_some_frozen(run), self._beside(run, gradient, without)),
+                (_some_frozen(run), self._harmless(run, gradient, without)),
             )
 
-    def _beside(self, run: Run, gradient: Table, without: Bools) -> bool:
-        """Whether these are a small part of a library's modules, the rest of which is trained."""
-        if q.PARAMETER_FOREIGN not in run or q.PARAMETER_SIZE not in run or _some_frozen(run):
-            return False
+    def _harmless(self, run: Run, gradient: Table, without: Bools) -> Text | None:
+        """What to say where these are a small part that the loss has no use for, and the rest around it is trained."""
+        if q.PARAMETER_SIZE not in run or _some_frozen(run):
+            return None
         names = [str(name) for name in gradient.columns]
-        theirs = latest(run[q.PARAMETER_FOREIGN], gradient.steps[-1:], names)[0] == 1
         sizes = np.nan_to_num(latest(run[q.PARAMETER_SIZE], gradient.steps[-1:], names)[0])
-        share = sizes[without].sum() / max(sizes.sum(), 1)
-        return bool(theirs[without].all() and theirs[~without].any() and share <= self.max_beside)
+        if sizes[without].sum() > self.max_beside * max(sizes.sum(), 1):
+            return None
+        if _a_library_has_more(run, gradient, without):
+            return _BESIDE
+        idle = {name for name, has_none in zip(names, without, strict=True) if has_none}
+        return _LAST if end_a_chain(idle, set(names) - idle) else None
 
     def _finding(
         self,
         names: list[str],
         trainable: list[str],
         window: tuple[int, int, int],
-        known: tuple[bool, bool],
+        known: tuple[bool, Text | None],
     ) -> Finding:
-        (first, last, records), (some_frozen, beside) = window, known
+        (first, last, records), (some_frozen, harmless) = window, known
         patterns = compact(names, trainable)
-        message = (_BESIDE if beside else _MESSAGE).format(
+        message = (harmless or _MESSAGE).format(
             count=str(len(names)),
             all=str(len(trainable)),
             records=str(records),
@@ -140,8 +148,17 @@ class NoGradient:
         evidence = tuple(Evidence(q.PARAMETER_NORM.name, name, first, last) for name in shown)
         subject = patterns[0] if len(patterns) == 1 else ""
         numbers = {"parameters": len(names), "trainable": len(trainable)}
-        severity = Severity.INFO if beside else self.severity
+        severity = Severity.INFO if harmless else self.severity
         return Finding(self.code, severity, subject, evidence, message, advice, numbers)
+
+
+def _a_library_has_more(run: Run, gradient: Table, without: Bools) -> bool:
+    """Whether all of these belong to a library's modules, the rest of which is trained."""
+    if q.PARAMETER_FOREIGN not in run:
+        return False
+    names = [str(name) for name in gradient.columns]
+    theirs = latest(run[q.PARAMETER_FOREIGN], gradient.steps[-1:], names)[0] == 1
+    return bool(theirs[without].all() and theirs[~without].any())
 
 
 def _required(run: Run, gradient: Table) -> Bools:

@@ -101,6 +101,51 @@ def a_branch_is_never_called(writer: SummaryWriter) -> None:
     fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(300))
 
 
+def _smooth(inputs: int, hidden: int, outputs: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.SiLU(), nn.Linear(hidden, outputs))
+
+
+class _Messages(nn.Module):
+    """Points that move each other, layer by layer; what is asked is told by their states alone."""
+
+    def __init__(self, *, moved: bool) -> None:
+        super().__init__()
+        self.moved = moved
+        self.enter, self.leave = nn.Linear(1, 24), nn.Linear(24, 10)
+        self.layers = nn.ModuleList(
+            nn.ModuleDict({"states": _smooth(25, 24, 24), "moves": _smooth(24, 8, 1)})
+            for _ in range(3)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        points = x[:, :32, None]
+        states = self.enter(x[:, 32:, None])
+        for layer in self.layers:
+            assert isinstance(layer, nn.ModuleDict)
+            length = points - points.mean(1, keepdim=True)
+            states = states + layer["states"](torch.cat([states, length**2], 2))
+            pushed = points + layer["moves"](states) * length
+            points = pushed if self.moved else pushed.detach()
+        answer: Tensor = self.leave(states.mean(1))
+        return answer
+
+
+@case(family="MLP", source="vgsatorras/egnn models/egnn_clean/egnn_clean.py, as published")
+def points_that_move_once_more(writer: SummaryWriter) -> None:
+    """The last layer moves them for nobody."""
+    training, _ = flat_digits()
+    model = _Messages(moved=True)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(200))
+
+
+@case("LD204", family="MLP")
+def points_whose_moves_are_cut_off(writer: SummaryWriter) -> None:
+    """No layer learns how to move them: each hands on what has no past."""
+    training, _ = flat_digits()
+    model = _Messages(moved=False)
+    fit(writer, model, Adam(model.parameters(), lr=1e-3), training.batches(200))
+
+
 class _Detached(nn.Module):
     """An encoder whose features are taken to numpy and back."""
 

@@ -84,6 +84,51 @@ def test_what_a_library_computes_beside_is_no_fault(
     assert ("a library's module" in finding.message.en) is (severity is Severity.INFO)
 
 
+@pytest.mark.parametrize(
+    ("idle", "size", "frozen", "severity"),
+    [
+        (["layers.1.edges"], 10.0, False, Severity.INFO),
+        (["layers.0.edges"], 10.0, False, Severity.WARNING),  # the next one should read it
+        (["layers.1.edges", "layers.1.nodes", "layers.1.gate"], 10.0, False, Severity.WARNING),
+        (["layers.1.gate"], 10.0, False, Severity.WARNING),  # no other has one
+        (["layers.0.edges", "layers.1.edges"], 10.0, False, Severity.WARNING),
+        (["layers.1.edges"], 900.0, False, Severity.WARNING),  # a good part of it
+        (["layers.1.edges"], 10.0, True, Severity.WARNING),
+    ],
+)
+def test_the_last_of_several_has_no_next_one(
+    idle: list[str], size: float, frozen: bool, severity: Severity
+) -> None:
+    """Coordinates that the last layer of a network of graphs moves for nobody."""
+    parts = [
+        "layers.0.edges",
+        "layers.0.nodes",
+        "layers.1.edges",
+        "layers.1.nodes",
+        "layers.1.gate",
+    ]
+    columns = tuple(f"{part}.weight" for part in parts)
+    run = with_none_gradients(_renamed(columns), [f"{part}.weight" for part in idle])
+    sizes = np.where(np.isin(parts, idle), size, 100.0)
+    trainable = np.array([1.0] * 4 + [0.0 if frozen else 1.0])
+    facts = {PARAMETER_SIZE: sizes, PARAMETER_TRAINABLE: trainable}
+    made = {q.name: table(q, [0], row[None, :], columns) for q, row in facts.items()}
+    finding = the_finding(RULE, replace(run, tables={**run.tables, **made}))
+    assert finding.severity is severity
+    assert ("a next one" in finding.message.en) is (severity is Severity.INFO)
+
+
+def _renamed(columns: tuple[str, ...]) -> Run:
+    """The healthy run whose first parameters are these, and which has no others."""
+    tables = {
+        name: replace(each, columns=columns, values=each.values[:, : len(columns)])
+        if each.columns == RUN[GRADIENT_NORM].columns
+        else each
+        for name, each in RUN.tables.items()
+    }
+    return replace(RUN, tables=tables)
+
+
 def test_a_frozen_parameter_is_not_this() -> None:
     run = with_none_gradients(RUN, BRANCH)
     frozen = np.isin(RUN[GRADIENT_NORM].columns, BRANCH)
