@@ -258,6 +258,7 @@ _NAMES: Mapping[str, Text] = {
     "schedule_steps": Text("steps of the scheduler's optimizer"),
     "scheduler_early": Text("scheduler before the optimizer"),
     "second_moment_root": Text("root of the second moments"),
+    "places_merged": Text("share of neighbouring places that became one number"),
     "weights_of_one": Text("weights that are 1 whatever their scores are"),
     "softmax_twice": Text("classes of a softmax of a softmax"),
     "state_taken_up": Text("optimizer resumed with its state"),

@@ -118,6 +118,9 @@ THROWN_PASSES = Quantity(
 LEFT_NORM = Quantity("left_norm", "left", Axis.WATCH, "L2 norm", hints.CHECK_UP, optional=True)
 """Global norm of what was in `.grad` when a pass of another line began after another watched optimizer's step, where the last pass before that
 step had reached these parameters; 0 after a reset, and where it had not. Absent where nobody else made a step between passes."""
+PLACES_MERGED = Quantity("places_merged", "places", Axis.WATCH, "1", hints.CHECK_UP, optional=True)
+"""Of places that count on by one and were cast to half precision within the forward pass, the share of neighbours that became one and the same
+number: the largest of all casts. Absent where none were cast."""
 EMPTY_CLIPS = Quantity(
     "empty_clips", "empty_clips", Axis.WATCH, "calls", hints.CHECK_UP, optional=True
 )

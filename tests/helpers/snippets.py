@@ -436,6 +436,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
         "": lambda: {"query": torch.randn(SIZE, 2, 6, 8), "key": torch.randn(SIZE, 2, 6, 8)},
     },
     "LD728": {"": lambda: {"probabilities": torch.randn(SIZE, 8).softmax(1), "many": 2}},
+    "LD729": {"": lambda: {"length": 16, "frequencies": torch.rand(4)}},
     "LD803": {"": _ranks},
     "LD808": {"DistributedSampler": _ranks},
     "LD809": {"DistributedSampler": _ranks},

@@ -73,7 +73,8 @@ _SPELLINGS = {
     "gather": "gather take_along_dim",
     "pick": "__getitem__",
     "where": "where",
-    "view": "view reshape flatten squeeze unsqueeze permute transpose contiguous float double to type",
+    "view": "view reshape flatten squeeze unsqueeze permute transpose contiguous float double to type "
+    "type_as bfloat16 half",
     "sqrt": "sqrt",
     "norm": "norm vector_norm linalg_vector_norm linalg_norm",
     "cosh": "cosh",

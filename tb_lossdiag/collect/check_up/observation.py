@@ -24,7 +24,10 @@ from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.collect.state.processor import now
 from tb_lossdiag.quantities import ASLEEP_PARTS, CLIP_LINE, EVAL_INPUT_MEAN, LINES, STEP_LINE
 
-_CASTS, _CLAMPS = frozenset({"to", "type"}), frozenset({"clamp", "clip"})
+_CASTS, _CLAMPS = (
+    frozenset({"to", "type", "type_as", "bfloat16", "half"}),
+    frozenset({"clamp", "clip"}),
+)
 
 
 class CheckUpState:

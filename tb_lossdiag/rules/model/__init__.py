@@ -24,6 +24,7 @@ from tb_lossdiag.rules.model.missing_normalisation import MissingNormalisation
 from tb_lossdiag.rules.model.no_positions import NoPositions
 from tb_lossdiag.rules.model.noise_in_eval import NoiseInEval
 from tb_lossdiag.rules.model.output_logit_drift import OutputLogitDrift
+from tb_lossdiag.rules.model.places_merged import PlacesMerged
 from tb_lossdiag.rules.model.router_collapse import RouterCollapse
 from tb_lossdiag.rules.model.sample_leak import SampleLeak
 from tb_lossdiag.rules.model.saturated_activation import SaturatedActivation
@@ -61,4 +62,5 @@ RULES: tuple[Rule, ...] = (
     SublayerSilent(),
     StatisticsOfOneBatch(),
     WeightOfOne(),
+    PlacesMerged(),
 )

@@ -11,6 +11,7 @@ In reading order:
 - `focus`: how attention looks: how large its scores are, and how much of its weight it gives to single places
 - `additions`: how much a layer's output adds to what it is added to
 - `routers`: which experts a router chooses
+- `places`: places, counted one by one, that a half-precision format can't tell apart
 - `eight_bits`: what casts to 8-bit floating-point numbers lose
 - `activations`: statistics of one activation
 - `inputs`: what a model is given

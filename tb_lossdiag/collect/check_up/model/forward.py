@@ -228,6 +228,7 @@ class Forwards:
         if (now := self._open()) is not None:
             path = self._names[id(self._stack[-1][0])] if self._stack else ""
             now.eight_bits.casts(path, call)
+            now.places.casts(call)
 
     def _open(self) -> Pass | None:
         """The pass that is going on."""

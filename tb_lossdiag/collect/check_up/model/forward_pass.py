@@ -13,6 +13,7 @@ from tb_lossdiag.collect.check_up.model.arguments import Arguments
 from tb_lossdiag.collect.check_up.model.asleep import Asleep
 from tb_lossdiag.collect.check_up.model.eight_bits import EightBits
 from tb_lossdiag.collect.check_up.model.inputs import Dial, dials, sequences
+from tb_lossdiag.collect.check_up.model.places import Places
 from tb_lossdiag.collect.check_up.model.running import RunningStatistics
 from tb_lossdiag.collect.check_up.model.tables import alike_share
 from tb_lossdiag.collect.check_up.model.trace import Trace
@@ -47,6 +48,7 @@ class Pass:
         samples: a number for each sample of the batch, made of all that belongs to it.
         numbers: single ones that the model itself returned, each of which may be its loss.
         eight_bits: casts to 8-bit numbers.
+        places: casts of places to half precision.
     """
 
     began: Moment
@@ -67,6 +69,7 @@ class Pass:
     samples: Tensor | None = None
     numbers: list[Known] = field(default_factory=list)
     eight_bits: EightBits = field(default_factory=EightBits)
+    places: Places = field(default_factory=Places)
 
     def called(self, module: nn.Module, args: Any) -> None:
         """A module is called: one in eval(), perhaps, or the network within a model that draws the times itself."""
@@ -90,6 +93,7 @@ class Pass:
             **self.modes,
             **self.asleep.facts(),
             **self.given,
+            **self.places.facts,
             **({} if values is None else {BATCH_NORM_VALUES: values}),
             **({} if self.alike is None else {TOKENS_ALIKE: self.alike}),
             **self.running.facts(),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from clinic.abroad import patient
-from clinic.case import NO_CODE
 from torch import Tensor, nn
 from torch.optim import AdamW
 
@@ -219,7 +218,7 @@ def _halved(writer: SummaryWriter, *, fixed: bool = False) -> float:
 
 
 @patient(
-    NO_CODE,
+    "LD729",
     family="attention",
     also=(
         "LD724",
