@@ -103,12 +103,9 @@ def values_of_a_grid(writer: SummaryWriter) -> None:
     deep_q(writer, Learner())
 
 
-@patient(
-    family="reinforcement",
-    source="Lightning-AI/pytorch-lightning examples/pytorch/domain_templates/reinforce_learn_Qnet.py, as published",
-)
+@patient(family="reinforcement")
 def values_of_a_walk_that_is_paid_by_the_step(writer: SummaryWriter) -> None:
-    """Returns grow from one to a dozen, and the loss with them; the rate is high, and bears it."""
+    """As Lightning's reinforce_learn_Qnet.py: returns grow from one to a dozen, and the loss with them; the rate is high, and bears it."""
     deep_q(writer, Learner(rate=1e-2, copied=10, discount=0.99, wage=1.0))
 
 
