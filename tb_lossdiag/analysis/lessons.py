@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tb_lossdiag.records import Doubles
+from tb_lossdiag.records import Doubles, Steps
 
 _FEWEST = 3
 """Leaps; two have one distance, which equals itself."""
@@ -18,19 +18,22 @@ _RISEN, _LEARNED = 1.5, 0.7
 """Of the level before a leap that is held after it, at least; and of that, what the end of the lesson has at most."""
 
 
-def lessons(values: Doubles, leaps: Sequence[int]) -> bool:
+def lessons(steps: Steps, values: Doubles, leaps: Sequence[int]) -> bool:
     """Whether a loss leaps as that of a curriculum does.
 
     Args:
+        steps: int64[T]. Lessons are counted in them: late records stand for several.
         values: float64[T].
         leaps: the records of all its leaps, in order.
     """
     if len(leaps) < _FEWEST:
         return False
-    apart = np.diff(leaps)
-    if np.abs(apart - apart.mean()).max() > max(2.0, _EVEN * apart.mean()):
+    at = np.asarray(leaps)
+    apart, late = np.diff(steps[at]), 2 * float((steps[at] - steps[at - 1]).max())
+    if np.abs(apart - apart.mean()).max() > max(late, _EVEN * apart.mean()):
         return False
-    ends = [*leaps[1:], min(leaps[-1] + int(apart.mean()), len(values))]
+    last = int(np.searchsorted(steps, steps[leaps[-1]] + int(apart.mean())))
+    ends = [*leaps[1:], last]
     return all(_lesson(values, begin, end) for begin, end in zip(leaps, ends, strict=True))
 
 

@@ -235,7 +235,7 @@ class LossSpike:
     ) -> Finding:
         worst = max(spikes, key=lambda s: values[s.top] / s.level)
         lost = [s for s in spikes if self._lost(s, len(values))]
-        learned = lessons(values, [s.span.first for s in spikes])
+        learned = lessons(np.asarray(steps), values, [s.span.first for s in spikes])
         excuse = _LESSONS if learned else _excuse(run)
         bad = bool(lost) or self._bad(values, spikes, start)
         if bad and not lost and excuse is _NONE:

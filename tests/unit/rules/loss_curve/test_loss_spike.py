@@ -295,6 +295,24 @@ def test_lessons_that_grow_harder_are_no_harm() -> None:
     assert "as in a curriculum" in finding.message.en
 
 
+def long_lesson_losses(shift: int = 0) -> Run:
+    """Five lessons of eighty steps; late records stand for two. The last leap is late by so many steps."""
+    steps = np.arange(400)
+    within = np.where(steps < 320 + shift, np.minimum(steps, 319) % 80, (steps - shift) % 80)
+    within[320 : 320 + shift] = 79
+    values = np.maximum(np.exp(-within / 20), 0.15) * np.where(steps < 80, 1.0, 0.6)
+    values = values * np.exp(np.random.default_rng(0).normal(0, 0.05, 400))
+    kept = np.concatenate((steps[:160], steps[160::2]))
+    return replace(RUN, tables={LOSS.name: table(LOSS, kept, values[kept, None])})
+
+
+def test_lessons_are_counted_in_steps_where_records_stand_for_several() -> None:
+    finding = the_finding(RULE, long_lesson_losses())
+    assert finding.severity is Severity.INFO
+    assert "as in a curriculum" in finding.message.en
+    assert the_finding(RULE, long_lesson_losses(shift=16)).severity is Severity.WARNING
+
+
 @pytest.mark.parametrize("run", [with_spikes(RUN, {80: 20.0, 100: 20.0, 120: 20.0}), lesson_losses(20, shift=9), SICK, with_spikes(RUN, {80: 3.0, 120: 3.0, 160: 3.0}, width=4)])  # fmt: skip
 def test_leaps_without_a_plan_or_a_lesson_are(run: Run) -> None:
     finding = the_finding(RULE, run)
