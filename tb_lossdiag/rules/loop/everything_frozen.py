@@ -32,7 +32,8 @@ trainable = [p for p in model.parameters() if p.requires_grad]
 optimizer = torch.optim.{optimizer}(trainable, lr=lr)
 ```
 
-A phase that freezes modules must say what it trains: count `trainable` when it starts.""")
+A phase that freezes modules must say what it trains: count `trainable` when it starts. An adapter that PEFT loads is
+frozen unless it is asked for with `is_trainable=True`.""")
 
 
 @dataclass(frozen=True)

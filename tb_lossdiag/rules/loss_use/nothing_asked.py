@@ -51,7 +51,7 @@ class NothingAsked:
     title: ClassVar[Text] = Text("Sequences that ask for nothing")
     reads: ClassVar[tuple[Quantity, ...]] = (q.CALL_UNASKED, q.CALL_TARGET_AHEAD)
     may_read: ClassVar[tuple[Quantity, ...]] = ()
-    explains: ClassVar[tuple[str, ...]] = ()
+    explains: ClassVar[tuple[str, ...]] = ("LD114",)
 
     #: check-ups; one batch may be odd
     min_checks: int = 3

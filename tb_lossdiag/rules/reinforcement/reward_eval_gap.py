@@ -17,7 +17,7 @@ from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
-    "Since step {best_step} the held-out score has fallen from {best} to {end}, {lost}, while the reward rose from {before} to {after}: the reward is being won in another way than by the task."
+    "Since step {best_step} the held-out score has fallen from {best} to {end} and lost {lost}, while the reward rose from {before} to {after}: the reward is being won in another way than by the task."
 )
 _GAINED, _BEGAN = Text("{lost}% of what it had gained"), Text("{lost}% of what it was at first")
 _ALL = Text("all that it had gained and more")

@@ -58,7 +58,7 @@ def test_a_score_that_falls_from_its_very_first_level() -> None:
 def test_twice_what_it_had_gained_is_no_share_of_it() -> None:
     score = [0.5, 0.5, 0.5, 0.8, 0.8, 0.8, *np.linspace(0.79, 0.2, 17)]
     finding = the_finding(RULE, agent(reward=learning(), held_out_score=score))
-    assert ", all that it had gained and more, while" in finding.message.en
+    assert " and lost all that it had gained and more, while" in finding.message.en
 
 
 def test_a_reward_that_is_full_before_the_score_falls() -> None:
