@@ -35,7 +35,7 @@ class FutureLeak:
     Why it matters: the loss falls far below what is possible and the model can write nothing, since then there is no future to look at.
 
     How it decides: only where a check-up saw that the targets are the model's own input, tokens or measured values, shifted by one. A copy in eval() is asked twice,
-    once with the second half of each sequence replaced by another sample's, and its outputs for the first half change by more than
+    once with the second half of each sequence, padding aside, replaced by another sample's, and its outputs for the first half change by more than
     `max_change` of their standard deviation (median over samples). Those of the second half must have changed by `min_moved`.
     Unit: 1.
 

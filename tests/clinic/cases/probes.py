@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import torch
 from clinic.case import case
 from clinic.data import Batches, Samples, digit_rows, flat_digits
@@ -103,6 +105,27 @@ def causal_mask_is_missing(writer: SummaryWriter) -> None:
 def causal_mask_is_there(writer: SummaryWriter) -> None:
     model = _Writer(masked=True)
     fit(writer, model, Adam(model.parameters(), lr=2e-3), characters(300), _of_places)
+
+
+def _short(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """A few characters each, and padding behind them, which nothing is asked of."""
+    for x, y in batches:
+        behind = torch.arange(x.shape[1]) >= torch.randint(4, x.shape[1] // 2 - 1, (len(x), 1))
+        yield x.masked_fill(behind, 0), y.masked_fill(behind, -100)
+
+
+@case("LD716", family="transformer", source="karpathy/makemore, its softmax over the other axis")
+def causal_mask_is_missing_in_short_words(writer: SummaryWriter) -> None:
+    model = _Writer(masked=False)
+    batches = _short(characters(300))
+    fit(writer, model, Adam(model.parameters(), lr=2e-3), batches, _of_places)
+
+
+@case(family="transformer")
+def causal_mask_is_there_in_short_words(writer: SummaryWriter) -> None:
+    model = _Writer(masked=True)
+    batches = _short(characters(300))
+    fit(writer, model, Adam(model.parameters(), lr=2e-3), batches, _of_places)
 
 
 class _Dropping(nn.Module):

@@ -63,6 +63,15 @@ def test_what_sees_the_future(how: str) -> None:
     assert number(facts[PROBE_FUTURE_MOVED]) > 0.05
 
 
+@pytest.mark.parametrize(("how", "sees"), [("missing", True), ("axis", True), ("sound", False)])
+def test_of_short_sequences_padding_is_not_what_is_replaced(how: str, *, sees: bool) -> None:
+    torch.manual_seed(0)
+    padded = tokens * (torch.arange(LENGTH) < 7)
+    facts = asked(FutureLeak(), Attends(how), padded)
+    assert (number(facts[PROBE_FUTURE_CHANGE]) > 0.05) is sees
+    assert number(facts[PROBE_FUTURE_MOVED]) > 0.05
+
+
 @pytest.mark.parametrize(
     ("ahead", "recurrent", "both", "future"),
     [
