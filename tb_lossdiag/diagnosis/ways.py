@@ -40,6 +40,7 @@ _WAYS = (
     Text("record with tb_lossdiag.SummaryWriter"),
     Text("log it as TRL, verl or Stable-Baselines3 do, or name your tag with --map"),
     Text("log it as TRL's DPOTrainer does, or name your tag with --map"),
+    Text("log it as TRL, verl or torchtitan do, or name your tag with --map"),
     Text(
         "log it layer by layer as OLMo-core, NeMo Automodel or Megatron-LM do, or name your tag with --map"
     ),
