@@ -156,7 +156,7 @@ class BadTargets:
         q.GRADIENT_NONFINITE,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD110", "LD202", "LD203", "LD206", "LD509", "LD512", "LD523", "LD602", "LD608", "LD705",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD110", "LD111", "LD202", "LD203", "LD206", "LD509", "LD512", "LD523", "LD602", "LD608", "LD705",
     )  # fmt: skip
 
     #: samples; four of one class in a batch of four is chance
