@@ -27,6 +27,8 @@ _PREFERENCE = re.compile(
 """What preference tuning calls a reward is a likelihood beside the reference's, of answers that are given: nobody acts."""
 _WANDERS = 3.0
 """How far the mean of the targets moves over their own standard deviation; batches of one set of data stay within a fraction."""
+_APART = 4.0
+"""Times by which the first batch's targets are closer together, or farther apart, than those of the others; those of data are within two."""
 _ELSEWHERE = 0.5
 """The same of the middle of three batches and more, which those of one set of data move by a quarter."""
 _FEW = 3
@@ -108,3 +110,18 @@ def targets_wander(run: Run, call: str) -> bool:
         abs(float(means[known][-1]) - float(means[known][0])) if spread else np.ptp(means[known])
     )
     return float(moved) > _WANDERS * spread
+
+
+def targets_begin_apart(run: Run, call: str) -> bool:
+    """Whether a call's first targets are far closer together, or farther apart, than those that follow: no data, but what a network made.
+
+    Reads `CALL_TARGET_STD` if it is there.
+    """
+    if q.CALL_TARGET_STD not in run:
+        return False
+    spreads = run[q.CALL_TARGET_STD].column(call)
+    known = spreads[np.isfinite(spreads)]
+    if len(known) <= _FEW or not known[0]:
+        return False
+    times = float(median(known[1:])) / float(known[0])
+    return not 1 / _APART <= times <= _APART

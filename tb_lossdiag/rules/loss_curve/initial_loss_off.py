@@ -10,7 +10,11 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.baselines import Baseline, baselines
-from tb_lossdiag.analysis.reinforcement import is_reinforcement, targets_wander
+from tb_lossdiag.analysis.reinforcement import (
+    is_reinforcement,
+    targets_begin_apart,
+    targets_wander,
+)
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.records import Doubles, Steps
@@ -75,7 +79,7 @@ class InitialLossOff:
 
     What to try first: a smaller last layer for classes, scaled targets for values.
 
-    Guards against: classes of unequal frequency and small batches (ln C is the largest of their entropies); weighted losses, returns of reinforcement learning and values beside a second network, which may make them (not judged); resumed runs, whose loss begins low.
+    Guards against: classes of unequal frequency and small batches (ln C is the largest of their entropies); weighted losses, returns of reinforcement learning, values beside a second network, which may make them, and targets that are four times closer together or farther apart at first than later (not judged); resumed runs, whose loss begins low.
 
     References: Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM), "unstable initial loss"; Karpathy 2019, A Recipe for Training
     Neural Networks ("verify loss at init").
@@ -156,7 +160,9 @@ class InitialLossOff:
             return False
         # What an agent's value is compared with is no data set: it grows with the agent, and begins as alike as what a new network answers.
         own = is_reinforcement(run) or targets_wander(run, guess.column) or q.COPY_DISTANCE in run
-        return np.isfinite(guess.uniform) or not own
+        # What a network makes, as a codebook its codes, is in a few steps what the first ones tell nothing of.
+        made = own or targets_begin_apart(run, guess.column)
+        return np.isfinite(guess.uniform) or not made
 
     def _most(self, run: Run, guess: Baseline) -> float:
         """How many times the loss of guessing the first loss may be."""

@@ -250,6 +250,19 @@ def test_values_beside_a_second_network_may_be_its_answers() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("first", "judged"), [(0.3, True), (0.2, False), (3.5, True), (4.5, False)]
+)
+def test_targets_that_a_network_makes_are_not_judged_by_the_first(
+    first: float, *, judged: bool
+) -> None:
+    """A codebook's codes are ten times as far apart after one step: they are no data, and the first ones tell nothing of the rest."""
+    run = changed(regression(900.0), CALL_TARGET_MEAN, np.zeros(SEEN))
+    spreads = np.where(np.arange(SEEN) == 0, first, 1.0)
+    verdict = outcome(RULE, changed(run, CALL_TARGET_STD, spreads)).verdict
+    assert (verdict is not Verdict.NOT_EVALUATED) is judged
+
+
 def as_a_term(weight: float, beside: float = 2.0) -> Run:
     """A regression that costs 900 times what guessing does, weighed, beside a term of which nothing is known."""
     run = changed(regression(900.0), CALL_VALUE, np.full(SEEN, 900.0))
