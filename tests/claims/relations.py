@@ -13,6 +13,8 @@ from claims.sentences import Clause, Value
 _SOME = r"[^⟨;]*?"
 _DOWN = r"(?:fell|fallen|falling|come down|sank|shrank|dropped|lost)"
 _UP = r"(?:rose|risen|grew|grow|grown|climbed)"
+_NO_LONGER = rf"(?:(?!\b(?:{_DOWN}|{_UP})\b)[^⟨;])*?"
+"""Words up to the next verb: what that one says is another claim."""
 
 
 def _above(first: Value, second: Value) -> bool:
@@ -36,8 +38,8 @@ def _at_least(first: Value, second: Value) -> bool:
 
 
 PAIRS: tuple[tuple[str, Callable[[Value, Value], bool]], ...] = (
-    (rf"\b{_DOWN}\b{_SOME} from {N}(?: in ⟪\d+⟫)? (?:to|below) {N}", _above),
-    (rf"\b{_UP}\b{_SOME} from {N}(?: in ⟪\d+⟫)? to {N}", _below),
+    (rf"\b{_DOWN}\b{_NO_LONGER} from {N}(?: in ⟪\d+⟫)? (?:to|below) {N}", _above),
+    (rf"\b{_UP}\b{_NO_LONGER} from {N}(?: in ⟪\d+⟫)? to {N}", _below),
     (rf"\b(?:went|threw)\b{_SOME} from (?:a norm of )?{N}%? to {N}%?", _differs),
     (rf"\brose to {N}, ⟨\d+⟩ times its earlier level of {N}", _above),
     (rf"reached {N}, ⟨\d+⟩ times (?:its|the) level before \({N}\)", _above),

@@ -52,6 +52,7 @@ TRUE: tuple[tuple[str, Values], ...] = (
     ("The loss has lost only {p}%.", {"p": "49"}),
     ("The loss began at {a} and its level over the last quarter is {b}: a change of {p}%.", {"a": "2", "b": "1.12", "p": "-44"}),
     ("It is above its level up to the end.", {}),
+    ("It fell from {a} to {b} and lost all, while it rose from {c} to {d}.", {"a": "2", "b": "1", "c": "1.2", "d": "1.8"}),
     ("The output of `{m}` was {a} at step {s}.", {"m": "0", "a": "2", "s": 0}),
 )  # fmt: skip
 UNTRUE: tuple[tuple[str, str, Values], ...] = (
@@ -59,6 +60,7 @@ UNTRUE: tuple[tuple[str, str, Values], ...] = (
     ("fell upwards", "It fell from {a} to {b}.", {"a": "1.2", "b": "1.8"}),
     ("fell below zero from below zero", "It has fallen from {a} to {b}.", {"a": "-0.437", "b": "-0.0027"}),
     ("grew downwards", "It grew from {a} to {b}.", {"a": "1.8", "b": "1.2"}),
+    ("grew downwards behind a fall", "It lost all, while it rose from {a} to {b}.", {"a": "1.8", "b": "1.2"}),
     ("a value that never was", "The loss is {a} now.", {"a": "2.7"}),
     ("an end that was the beginning", "The loss is {a} now.", {"a": "1.9"}),
     ("a step without a record", "It broke at step {s}.", {"s": 512}),
