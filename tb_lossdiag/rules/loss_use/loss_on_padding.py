@@ -51,8 +51,8 @@ class LossOnPadding:
     decides how small, so batches and runs can't be compared, and what is left of the gradient is for the text.
 
     How it decides: in at least `min_checks` check-ups of a model of sequences, the median share of scored targets is `min_share` or more that lie in
-    a constant end (or beginning) of their sequence, of the same value in all sequences, where the model's tokens are constant as well; so they are in
-    the first of them. Which targets are scored shows the gradient that arrives at each, where a mask comes after the loss. Or the scored targets are all
+    a constant end (or beginning) of their sequence, of the same value in all sequences, where the model's tokens are constant as well; at least
+    half as many in the first of them, as padding is there from the start. Which targets are scored shows the gradient that arrives at each, where a mask comes after the loss. Or the scored targets are all
     one number, `min_share` of them where another token follows, while those left out are the tokens that follow. Unit: share of targets.
 
     What to try first: labels of -100 where there is padding.
@@ -90,7 +90,9 @@ class LossOnPadding:
             if len(shares) < self.min_checks:
                 continue
             enough = True
-            padded = min(float(np.median(shares)), shares[0]) >= self.min_share
+            # One batch has less of it than the others.
+            least = min(float(np.median(shares)), 2 * float(shares[0]))
+            padded = least >= self.min_share
             if padded and call not in known:
                 yield self._finding(q.CALL_PADDED, call, (steps, shares), (_MESSAGE, _ADVICE))
         if not enough:

@@ -38,7 +38,8 @@ def test_says_how_much() -> None:
         ([0.201] * 3, True),
         ([0.0, 0.9, 0.1], False),
         ([0.0, 0.9, 0.9], False),
-        ([0.5, 0.9, 0.9], True),
+        ([0.099, 0.25, 0.25], False),
+        ([0.101, 0.25, 0.25], True),
     ],
 )
 def test_the_bounds(shares: list[float], fires: bool) -> None:
