@@ -32,16 +32,13 @@ def bottomless(
         return None
     rows = [loss.row(1 / 3), loss.row(2 / 3), -1]
     levels = [loss.start, *(float(loss.level[row]) for row in rows)]
-    far = times if keeps_pace(levels, pace) else DEEP
-    return levels if -levels[-1] >= far * _unit(levels, far) else None
+    began = abs(levels[0])
+    # A beginning near zero is no measure of what slows down.
+    far = times * began if keeps_pace(levels, pace) else DEEP * max(began, 1.0)
+    return levels if -levels[-1] >= far else None
 
 
 def keeps_pace(levels: list[float], pace: float = PACE) -> bool:
     """Whether a loss of these levels falls in each third of the steps by about as much as in the one before, or more."""
     first, before, late = -np.diff(levels)
     return bool(first > 0 and before >= pace * first and late >= pace * before)
-
-
-def _unit(levels: list[float], far: float) -> float:
-    """How far from zero the loss began; a beginning near zero is no measure of what slows down."""
-    return max(abs(levels[0]), 1.0) if far == DEEP else abs(levels[0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.curve import is_of_one_model
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.run import Run
@@ -23,11 +24,10 @@ assert divergence >= 0  # and it is added
 
 def negated_divergence(code: str, run: Run, least: int) -> Finding | None:
     """The finding, where as many check-ups saw it and none saw the other sign."""
-    if q.DIVERGENCE_NEGATED not in run or not is_of_one_model(run):
+    seen = next(columns(run, q.DIVERGENCE_NEGATED), None)
+    if seen is None or not is_of_one_model(run):
         return None
-    table = run[q.DIVERGENCE_NEGATED]
-    known = np.isfinite(table.values[:, 0])
-    signs, steps = table.values[known, 0], table.steps[known]
+    _, steps, signs = seen
     if len(signs) < least or not (signs == 1).all():
         return None
     ends = int(steps[0]), int(steps[-1])

@@ -100,7 +100,7 @@ class LossOnPadding:
 
     def _turned(self, run: Run) -> Iterator[Finding]:
         """Calls of which all counts but what has a target."""
-        for call, steps, shares in columns(run, q.CALL_FILLED) if q.CALL_FILLED in run else ():
+        for call, steps, shares in columns(run, q.CALL_FILLED):
             if len(shares) >= self.min_checks and float(np.median(shares)) >= self.min_share:
                 words = _TURNED, _ADVICE_TURNED
                 yield self._finding(q.CALL_FILLED, call, (steps, shares), words)

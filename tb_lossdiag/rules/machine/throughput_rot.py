@@ -112,9 +112,9 @@ class ThroughputRot:
         return last >= bound * first > 0 and rising(parts) >= self.min_trend
 
     def _holds_more(self, run: Run) -> float:
-        """By which factor a step of a log holds more in the end: longer sequences, times more of them."""
-        lengths = self._growth(run, q.ANSWER_LENGTH), self._growth(run, q.STEP_TOKENS)
-        return max(*lengths, self._growth(run, q.STEP_SAMPLES))
+        """By which factor a step of a log holds more in the end, at least: tokens may be those of all its sequences."""
+        held = (q.ANSWER_LENGTH, q.STEP_TOKENS, q.STEP_SAMPLES)
+        return max(self._growth(run, each) for each in held)
 
     def _growth(self, run: Run, quantity: Quantity) -> float:
         """1 for what does not grow, or is not known."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,22 +46,16 @@ def alignment_facts(call: LossCall, given: Sequence[Tensor], masks: Sequence[Ten
         given: what `sequences` found in the model's arguments.
         masks: of these arguments those that may be a mask.
     """
-    every = None if call.unreduced else _EVERY
-    target = call.answered.target
-    if target is None or not call.indexed:
-        return {}
-    tokens = _tokens(given)
-    rows = None if tokens is None else _rows(target, tokens)
-    if tokens is None or rows is None:
-        return {} if every is None else scored_facts(call, given, masks, every)
-    counted = rows != call.options.get("ignore_index", -100)
-    ahead, compared = _ahead(rows, tokens, counted)
-    placed: Facts = {
-        CALL_ALIGNED: float(compared),
-        CALL_TARGET_AHEAD: float(ahead),
-        CALL_UNASKED: 1 - counted.any(1).float().mean(),
+    placed = _placed(call, given)
+    scored = {} if call.unreduced else _scored(call, placed, (given, masks), _EVERY)
+    if placed is None:
+        return scored
+    return {
+        CALL_ALIGNED: float(placed.compared),
+        CALL_TARGET_AHEAD: float(placed.ahead),
+        CALL_UNASKED: 1 - placed.asked.any(1).float().mean(),
+        **scored,
     }
-    return placed | ({} if every is None else scored_facts(call, given, masks, every))
 
 
 def scored_facts(
@@ -74,20 +69,54 @@ def scored_facts(
         masks: of these arguments those that may be a mask.
         scored: bool, as the targets, or one for all: those whose loss counts for anything.
     """
+    return _scored(call, _placed(call, given), (given, masks), scored)
+
+
+class _Placed(NamedTuple):
+    """Targets beside the tokens: which are asked for, how many places ahead they lie, and how many could be compared."""
+
+    rows: Tensor
+    tokens: Tensor
+    asked: Tensor
+    ahead: int
+    compared: int
+
+
+def _placed(call: LossCall, given: Sequence[Tensor]) -> _Placed | None:
     target = call.answered.target
+    if target is None or not call.indexed or (tokens := _tokens(given)) is None:
+        return None
+    if (rows := _rows(target, tokens)) is None:
+        return None
+    asked = rows != _ignored(call)
+    return _Placed(rows, tokens, asked, *_ahead(rows, tokens, asked))
+
+
+def _ignored(call: LossCall) -> int:
+    ignored: int = call.options.get("ignore_index", -100)
+    return ignored
+
+
+def _scored(
+    call: LossCall,
+    placed: _Placed | None,
+    known: tuple[Sequence[Tensor], Sequence[Tensor]],
+    scored: Tensor,
+) -> Facts:
+    """What the targets are that count; `known` are sequences and masks among the model's arguments."""
+    (given, masks), target = known, call.answered.target
     if target is None or not call.indexed:
         return {}
     if scored.numel() == 1:
         scored = scored.to(target.device).expand(target.shape)
-    ignored = call.options.get("ignore_index", -100)
-    if (tokens := _tokens(given)) is None:
-        return _of_a_decoder(target, given, ignored, scored)
-    if (rows := _rows(target, tokens)) is None:
-        return {}
-    counted = (rows != ignored) & scored.reshape(rows.shape)
+    if placed is None:
+        return (
+            _of_a_decoder(target, given, _ignored(call), scored) if _tokens(given) is None else {}
+        )
+    rows, tokens, asked, ahead, _ = placed
+    counted = asked & scored.reshape(rows.shape)
     if not counted.any():
         return {}
-    ahead, _ = _ahead(rows, tokens, rows != ignored)
     return {
         CALL_PADDED: padded(rows, tokens, counted),
         **filled_facts(rows, tokens, counted),

@@ -22,7 +22,7 @@ from tb_lossdiag.collect.check_up.loss.measured_call import BY_HAND, MeasuredCal
 from tb_lossdiag.collect.check_up.loss.picked import PICKED, picked_tokens
 from tb_lossdiag.collect.check_up.loss.recognised import recognised
 from tb_lossdiag.collect.check_up.loss.same_scores import softened_facts
-from tb_lossdiag.collect.check_up.loss.tape import Tape
+from tb_lossdiag.collect.check_up.loss.tape import Operation, Tape
 from tb_lossdiag.collect.check_up.loss.trained import Known, Trained, known
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model.inputs import Dial, series
@@ -42,7 +42,7 @@ _MOST = 16
 """Columns of one step; and calls that wait for a backward pass."""
 _LABELS = 100
 _OPERATIONS = 256
-"""Of a loss, that are looked through for picked tokens."""
+"""Of a loss, that are looked through."""
 
 
 class Calls:
@@ -92,18 +92,18 @@ class Calls:
         if all(call.site != BY_HAND for call in self._pending):
             for call, site in recognised(self._tape, roots):
                 self._sort(call, Sight.of(call, site), self.sequences())
-        self._pick(roots)
+        operations = list(self._tape.leading_to(roots, _OPERATIONS))
+        self._pick(operations)
         self._fused()
-        self.composed.look(roots, self._tape)
+        self.composed.look([self._tape.made(root) for root in roots], operations)
         self._tape.end()
 
-    def _pick(self, roots: list[Tensor]) -> None:
+    def _pick(self, operations: Sequence[Operation]) -> None:
         """Where no loss of classes was seen, the tokens whose probability was picked."""
         seen = (*self._pending, *self._confirmed)
         given = self.sequences()
         if not given or any(call.labels is not None or call.name == PICKED for call in seen):
             return
-        operations = list(self._tape.leading_to(roots, _OPERATIONS))
         if (call := picked_tokens(operations, given, self.masks())) is not None:
             self.add(call)
 

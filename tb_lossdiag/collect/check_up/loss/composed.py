@@ -40,8 +40,6 @@ from tb_lossdiag.quantities import (
     WEIGHTS_OF_ONE,
 )
 
-_MOST = 256
-"""Operations of a loss that are looked through."""
 _KEPT = 4
 _DIVIDES = ("div_", "__itruediv__", "divide_")
 
@@ -84,14 +82,13 @@ class Composed:
         if len(self._critics) < _KEPT and (answers := critic(call)) is not None:
             self._critics.append(answers)
 
-    def look(self, roots: Sequence[Tensor], tape: Tape) -> None:
+    def look(self, ends: Sequence[Operation | None], operations: Sequence[Operation]) -> None:
         """A backward pass begins.
 
         Args:
-            roots: what it begins from.
-            tape: what that was computed with.
+            ends: the operations that made what it begins from; None where one isn't known.
+            operations: what led there, the nearest first.
         """
-        operations = list(tape.leading_to(roots, _MOST))
         self._outer.confirm(operations)
         self._twice = self._twice or softmax_of_softmax(operations)
         if samples := focused_mean(operations, self._means):
@@ -101,9 +98,9 @@ class Composed:
             self._found.setdefault(VARIANCE_FLOORED, floored)
         if (idle := idle_preference(operations)) is not None:
             self._found.setdefault(PREFERENCE_IDLE, float(idle))
-        if sign := divergence_sign(map(tape.made, roots)):
+        if sign := divergence_sign(ends):
             self._found.setdefault(DIVERGENCE_NEGATED, float(sign < 0))
-        self._excess.look(map(tape.made, roots))
+        self._excess.look(ends)
         weighing = list(islice(weights(operations), _KEPT))
         # Copies, since the critic's loss may come in a pass of its own.
         self._weights = [*self._weights, *(each.clone() for each in weighing)][:_KEPT]
