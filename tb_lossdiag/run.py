@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -89,9 +90,14 @@ class Run:
         table = self.tables.get(quantity.name)
         return table is not None and len(table) > 0
 
+    @cached_property
+    def recorded(self) -> frozenset[str]:
+        """Names of the quantities of which at least one record exists."""
+        return frozenset(name for name, table in self.tables.items() if len(table))
+
     def restricted(self, quantities: Iterable[Quantity]) -> Run:
         """The same run with these quantities alone."""
-        names = {name for quantity in quantities for name in _with_extremes(quantity)}
+        names = _parts_of(tuple(quantities))
         tables = {name: t for name, t in self.tables.items() if name in names}
         some = Run(self.name, tables, self.facts, restarts=self.restarts, closed=self.closed)
         object.__setattr__(some, "_kept", self._kept)
@@ -153,6 +159,12 @@ class Run:
     def first_step(self) -> int | None:
         """Smallest step of any record."""
         return min((int(t.steps[0]) for t in self.tables.values() if len(t)), default=None)
+
+
+@lru_cache(maxsize=2048)
+def _parts_of(quantities: tuple[Quantity, ...]) -> frozenset[str]:
+    """Names of the tables that these quantities have, extremes among them: a rule asks for the same ones of every run."""
+    return frozenset(name for quantity in quantities for name in _with_extremes(quantity))
 
 
 def _with_extremes(quantity: Quantity) -> tuple[str, ...]:

@@ -84,7 +84,7 @@ class SummaryWriter(OpenWriter):
                 gradient norms are then given back as they were before it.
             scaler: a `torch.amp.GradScaler`; norms are recorded unscaled.
             phase: "train" or "validation" (loss and terms only).
-            extra: {name: number} of your own.
+            extra: {name: number} of your own; those under names that agents' logs use (reward, episode_return) are judged as such.
             global_step: optimizer step, at least 0; without it optimizer steps are counted (calls, without an optimizer), on from
                 the newest one that the folder holds. A number that falls takes the run back if a checkpoint was loaded; if none was,
                 or it falls to where the numbers began (a count per epoch), they only begin again, and records go on in one count.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 from collections import Counter
@@ -26,8 +27,16 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 
-_LONGEST = ("torture/test_planted.py",)
-"""Files of few tests that take minutes: begun last, they would let the other processes wait for one."""
+_LONGEST = (
+    "torture/test_planted.py",
+    "integration/test_run_script.py",
+    "integration/test_sigterm.py",
+    "browser/test_hostile.py",
+    "browser/test_keyboard.py",
+    "browser/test_sweep.py",
+    "browser/test_truth.py",
+)
+"""Files of few tests that take about a minute: begun last, they would let the other processes wait for one."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -36,6 +45,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: (not item.path.as_posix().endswith(_LONGEST), -sizes[item.path], item.path)
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _what_was_there_stays() -> None:
+    """What is imported, or left by another file, is walked over by neither Python's collector nor our looks at all objects in each test."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -9,6 +9,7 @@ In reading order:
 - `baselines`: loss calls beside the loss of not looking at the input: of the best constant, and of a guess
 - `batches`: which rows of the data a step was taken with, in words, and how many a loss is the mean of
 - `bottomless`: a loss that falls ever faster, far below zero
+- `begun_again`: a schedule that goes through its beginning once more, after its run was resumed
 - `burden`: how much of the loss a penalty is, by values alone
 - `by_heart`: whether a training learns by heart what it sees, and nothing of what was held out
 - `chains`: modules of one kind that follow each other, as their numbered names tell
@@ -17,9 +18,11 @@ In reading order:
 - `columns`: quantities read column by column, also beside others: without records in which nothing could be seen, and as the value in force at a step
 - `contrastive`: losses that compare samples with each other: a row of likenesses for each, of which one is the right answer
 - `curve`: the shape of a loss curve: where it started, how far it fell, whether it ran away
+- `cuts`: where weights were pruned during the training
 - `derived`: numbers that follow from recorded ones: computed when somebody looks, never stored
 - `early_fall`: whether a loss ended below where it began, as far as its noise lets one say
 - `given_up`: what a penalty's fall has cost, by values alone: a data term given up again, or weights that are gone
+- `frozen_head`: a head that nobody fitted to its classes and that is frozen, above adapters that are trained
 - `inputs`: the models' inputs as the check-ups saw them
 - `expert_logs`: what a log tells of experts, layer by layer
 - `inside`: what check-ups saw inside a model, column by column: attention, routers
@@ -36,6 +39,7 @@ In reading order:
 - `pairing`: correlations of predictions and targets, as check-ups have recorded them, put together
 - `passes`: the backward passes of a step, as the check-ups saw them
 - `plateaus`: whether a loss never left the level that knowing nothing costs, and whether the training has had its time
+- `one_answer`: whether a judge among two players is given one and the same answer to learn, whatever it is shown
 - `players`: two players, told by the names of their models and loss terms: who judges, who makes, what each one's loss and gradient do
 - `probes`: what probes of a copy of the model have said, or why there were none
 - `progress`: how far a run has come, for rules that ask whether a defect does harm

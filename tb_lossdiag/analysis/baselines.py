@@ -15,6 +15,7 @@ from tb_lossdiag.run import Run
 
 SQUARED = ("mse_loss",)
 """Losses whose best constant costs the variance of the targets."""
+_ROUNDING = 1.01
 _ROUNDS = 20
 """A number that depends on its own logarithm settles within these."""
 
@@ -70,11 +71,14 @@ def _guess(run: Run, name: str) -> Baseline:
     blind = base.column(name)[rows].astype(np.float64)
     # A batch is more alike than what it was drawn from: Miller and Madow's term for the entropy, n - 1 for the variance.
     summed = q.CALL_SUMMED in run and bool((run[q.CALL_SUMMED].column(name) == 1).any())
+    answers = _answers(run, name, float(blind[0]), classes) if summed else 1.0
+    if not summed and np.isfinite(uniform):
+        answers = _answers_of_each(run, name, float(blind[0]), classes)
     if classes and not summed:
-        blind = np.minimum(blind + np.nan_to_num((classes - 1) / (2 * samples)), max(uniform, 0))
+        most = max(uniform, 0) * answers
+        blind = np.minimum(blind + np.nan_to_num((classes - 1) / (2 * samples)), most)
     elif kind in SQUARED:
         blind = blind * np.nan_to_num(samples / np.maximum(samples - 1, 1), nan=1.0)
-    answers = _answers(run, name, float(blind[0]), classes) if summed else 1.0
     values = value.column(name)[rows].astype(np.float64)
     return Baseline(name, steps, values, blind, float(uniform), float(uniform) * answers, classes)
 
@@ -97,6 +101,16 @@ def _answers(run: Run, name: str, summed: float, classes: int) -> float:
         most = (1 - majority) * rest + _yes_or_no(majority)
         count = max(least, summed / max(most, 1e-6))
     return count
+
+
+def _answers_of_each(run: Run, name: str, blind: float, classes: int) -> float:
+    """How many answers of a sample a mean over samples adds up, at least: a mean of answers costs no more than the entropy of all of them together."""
+    majority = float(first_known(run, q.CALL_MAJORITY, name))
+    if not np.isfinite(majority):
+        return 1.0
+    most = _yes_or_no(majority) + (1 - majority) * np.log(max(classes - 1, 1))
+    count = blind / max(most, 1e-6)
+    return count if most > 0 and count > _ROUNDING else 1.0
 
 
 def _yes_or_no(share: float) -> float:

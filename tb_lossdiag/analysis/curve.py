@@ -20,6 +20,8 @@ _FIRST = 3
 """Records whose median is the start: one alone may be an unlucky batch, more would hide a quick fall."""
 _THIRDS = 9
 """Records of which each third has a median."""
+_SWINGS = 3
+"""Rises that came back: one is a spike that was survived, two may be chance."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +179,31 @@ def _comes_back(loss: Curve, since: int) -> bool:
     return last < first / 2
 
 
+def _swings(loss: Curve, by: float, since: int) -> list[int]:
+    """Of each rise of the level by this much that was given back before that record: for how many steps it lasted."""
+    lasted, lowest, highest, rose = [], np.inf, -np.inf, -1
+    for record in range(loss.width - 1, since):
+        level = float(loss.level[record])
+        lowest, highest = min(lowest, level), max(highest, level)
+        if rose < 0 and level - lowest >= by:
+            rose, highest = record, level
+        elif rose >= 0 and highest - level >= by:
+            lasted.append(int(loss.steps[record] - loss.steps[rose]))
+            rose, lowest = -1, level
+    return lasted
+
+
+def _swings_on(loss: Curve, lost: float, since: int) -> bool:
+    """Whether what is lost since that record is one more of the rises that the loss has had, and came back from."""
+    before = _swings(loss, lost / 2, since)
+    return len(before) >= _SWINGS and int(loss.steps[-1] - loss.steps[since]) <= max(before)
+
+
 def divergence(loss: Curve, factor: float, least: int, regained: float) -> Divergence | None:
     """How the loss runs away, if it does.
+
+    One that has risen half as far several times, once for as long, and came back each time, as on a stream whose noise has seasons or on
+    tasks that follow each other, has not left its level for good.
 
     Args:
         loss: the curve.
@@ -198,7 +223,7 @@ def divergence(loss: Curve, factor: float, least: int, regained: float) -> Diver
     above = spans(loss.level >= factor * best, least)
     if not above or above[-1].last != len(loss) - 1 or above[-1].first < lowest:
         return None
-    if _comes_back(loss, above[-1].first):
+    if _comes_back(loss, above[-1].first) or _swings_on(loss, lost, above[-1].first):
         return None
     fell = loss.start - best > max(before, 0.1 * best)
     peak = float(loss.level[lowest:].max())

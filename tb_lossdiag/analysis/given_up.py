@@ -18,6 +18,7 @@ class GivenUp(NamedTuple):
     Attributes:
         row: record of the lowest level.
         records: from there to the end.
+        first: its level at the beginning.
         best: that level.
         end: the data term's last level.
         start: the penalty's level where the data term was lowest.
@@ -27,6 +28,7 @@ class GivenUp(NamedTuple):
 
     row: int
     records: int
+    first: float
     best: float
     end: float
     start: float
@@ -61,8 +63,9 @@ def given_up(run: Run, penalty: str, data: str, smooth: int) -> GivenUp:
     row = int(np.nanargmin(small)) if np.isfinite(small).any() else 0
     weight = typical_weight(run, penalty)
     share = weight * big[row:] / (weight * big[row:] + small[row:])
-    best, end, start, rest = (float(each) for each in (small[row], small[-1], big[row], big[-1]))
-    return GivenUp(row, len(small) - row, best, end, start, rest, float(median(share)))
+    first, best, end = (float(each) for each in small[[0, row, -1]])
+    start, rest = float(big[row]), float(big[-1])
+    return GivenUp(row, len(small) - row, first, best, end, start, rest, float(median(share)))
 
 
 def shrunk(run: Run, name: str, most: float) -> Shrunk | None:

@@ -17,6 +17,8 @@ from tb_lossdiag.run import Run
 _NAMED = re.compile(r"(?<![a-z])(?:logit_?scale|scale|temperature|temp|tau|inv_?tau)(?![a-z])")
 _TEMPERATURE = 0.1
 """What is smaller divides: logarithms of scales begin at 2 and more."""
+MASK = -1e4
+"""A lower likeness is no likeness: it keeps a candidate out."""
 
 
 class LearnedScale(NamedTuple):
@@ -42,6 +44,14 @@ class LearnedScale(NamedTuple):
         inverse = bool((self.value < _TEMPERATURE).all())
         factor: Doubles = 1 / np.maximum(self.value, 1e-30) if inverse else np.exp(self.value)
         return factor
+
+    @property
+    def longest(self) -> Doubles:
+        """float64[N]: size of the largest product in a check-up, if it was multiplied by the factor; a cosine has at most 1."""
+        lowest = self.call.of(q.CALL_INPUT_MIN)
+        size = np.maximum(self.largest, np.where(lowest > MASK, -lowest, 0.0))
+        longest: Doubles = size / self.factor
+        return longest
 
 
 def learned_scales(run: Run, call: LossCallSeries) -> Iterator[LearnedScale]:

@@ -7,8 +7,8 @@ from collections.abc import Collection
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.curve import curve, curve_of
-from tb_lossdiag.analysis.loss_calls import calls
+from tb_lossdiag.analysis.curve import Curve, curve, curve_of
+from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls
 from tb_lossdiag.analysis.reinforcement import is_reinforcement
 from tb_lossdiag.diagnosis.rule import NotEnough
 from tb_lossdiag.run import Run
@@ -40,7 +40,10 @@ def broke(run: Run) -> bool:
 
 
 def below_baseline(run: Run) -> bool | None:
-    """Whether any loss call has come below the best constant answer in its last check-ups; None where no call tells."""
+    """Whether any loss call has come below the best constant answer in its last check-ups; None where no call tells.
+
+    Check-ups grow rare: where the recorded loss is the very call that they saw, its own end counts as well.
+    """
     if is_reinforcement(run):
         return None
     try:
@@ -49,7 +52,26 @@ def below_baseline(run: Run) -> bool | None:
         return None
     newest = [ratio[np.isfinite(ratio)][-_NEWEST:] for ratio in ratios]
     known = [float(np.median(ratio)) for ratio in newest if len(ratio)]
-    return min(known) < 1 if known else None
+    return min(known) < 1 or _came_below(run) if known else None
+
+
+def _came_below(run: Run) -> bool:
+    """Whether the loss is what one call returned, as the first check-ups show, and has come below the best constant answer since."""
+    if q.LOSS not in run or len(run[q.LOSS]) < _LEAST:
+        return False
+    loss = curve_of(run, q.LOSS)
+    baselines = [call.of(q.CALL_BASELINE) for call in calls(run) if _is_of(loss, call)]
+    known = [values[np.isfinite(values)][-_NEWEST:] for values in baselines]
+    return any(len(newest) and loss.level[-1] < newest.min() for newest in known)
+
+
+def _is_of(loss: Curve, call: LossCallSeries) -> bool:
+    """Whether records of single steps hold the values of this call."""
+    both, at, seen = np.intersect1d(loss.steps, call.steps, return_indices=True)
+    values, recorded = call.of(q.CALL_VALUE)[seen], loss.values[at]
+    return len(both) >= _NEWEST and bool(
+        np.allclose(values[:_NEWEST], recorded[:_NEWEST], rtol=1e-2)
+    )
 
 
 def has_learned(run: Run, least: float, models: Collection[str] = ()) -> bool | None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
@@ -86,6 +87,47 @@ def _around(run: Run, step: int, records: int) -> tuple[float, float]:
     parts = loss.values[max(at - records, 0) : at], loss.values[at : at + records]
     before, after = (float(np.median(p)) if len(p) == records else np.nan for p in parts)
     return before, after
+
+
+class Below(NamedTuple):
+    """A group's rate that went down through 0 and stayed there.
+
+    Attributes:
+        group: column of the rate.
+        first: step of the first record below 0.
+        last: step of the newest one.
+        lowest: rate.
+        peak: highest rate before.
+    """
+
+    group: str
+    first: int
+    last: int
+    lowest: float
+    peak: float
+
+
+def below_nought(run: Run, least: int, share: float) -> Below | None:
+    """The first group whose rate sank below 0; None where none did.
+
+    Who turns the sign of a rate to climb on purpose leaps from one side to the other: either side of the crossing must be near 0,
+    within half of the peak.
+
+    Args:
+        run: with learning rates.
+        least: records below 0, up to the last one.
+        share: of the peak that the rate must come to below 0; float noise and the last call of a plan do not.
+    """
+    for group, steps, rates in columns(run, q.LEARNING_RATE):
+        above = np.flatnonzero(rates >= 0)
+        first = int(above[-1]) + 1 if len(above) else len(rates)
+        if len(rates) - first < least:
+            continue
+        peak, lowest = float(rates[:first].max()), float(rates[first:].min())
+        near = max(float(rates[first - 1]), -float(rates[first])) <= peak / 2
+        if near and -lowest >= share * peak > 0:
+            return Below(group, int(steps[first]), int(steps[-1]), lowest, peak)
+    return None
 
 
 def leading_group(run: Run) -> str:

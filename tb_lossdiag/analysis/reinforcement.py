@@ -8,6 +8,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import median
+from tb_lossdiag.analysis.signals import Signal, signal
 from tb_lossdiag.run import Run
 
 _AGENT = re.compile(r"(?<![a-z])(?:policy|actor|critic|surrogate|advantages?|pg)(?![a-z])")
@@ -25,6 +26,9 @@ _PREFERENCE = re.compile(
     r"|(?<![a-z])(?:margins?|chosen|rejected)(?![a-z]).*(?<![a-z])rewards?(?![a-z])"
 )
 """What preference tuning calls a reward is a likelihood beside the reference's, of answers that are given: nobody acts."""
+_EARNED = re.compile(r"(?<![a-z])(?:rewards?|returns?)(?![a-z])")
+_NO_LEVEL = re.compile(r"(?<![a-z])(?:std|var|min|max|norm|scale|length|count|eval|test)(?![a-z])")
+"""What else is logged of rewards."""
 _WANDERS = 3.0
 """How far the mean of the targets moves over their own standard deviation; batches of one set of data stay within a fraction."""
 _APART = 4.0
@@ -46,6 +50,27 @@ def is_reinforcement(run: Run) -> bool:
     rewarded = rewarded or "agent" in run.facts
     named = both or rewarded or any(_AGENT.search(name) for name in terms)
     return named or any(targets_wander(run, call) for call in value_calls(run))
+
+
+def earned(run: Run, least: int) -> Signal | None:
+    """What an agent earned: as it is logged, else as the loop itself names it; None without either.
+
+    Reads `REWARD` and `EXTRA` if they are there.
+
+    Raises:
+        NotEnough: it has fewer than `least` values.
+    """
+    if q.REWARD in run:
+        return signal(run, q.REWARD, least)
+    named = run[q.EXTRA].columns if q.EXTRA in run else ()
+    apart = (_PREFERENCE, _NO_LEVEL)
+    found = (
+        name
+        for name in named
+        if _EARNED.search(name.lower()) and not any(p.search(name.lower()) for p in apart)
+    )
+    name = next(found, None)
+    return None if name is None else signal(run, q.EXTRA, least, name)
 
 
 def targets_are_renewed(run: Run) -> bool:

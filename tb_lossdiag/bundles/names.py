@@ -45,6 +45,7 @@ _OUR_WORDS = (
     "agent",
     "thinned",
     "weights move",
+    "own weights loaded",
 )
 """Facts whose values are of our own making, or versions."""
 _OTHERS = ("optimizer", "scheduler")

@@ -74,7 +74,12 @@ class Workers:
     def _worth_it(self) -> bool:
         if not self._waits:
             return True
-        return self._took > _ALONE and self._took / self._done * self._left > _WORTH
+        if not (self._took > _ALONE and self._took / self._done * self._left > _WORTH):
+            return False
+        free = idle_cores()
+        if free > 1:
+            self._most = min(self._most, free)
+        return free > 1
 
     def _start(self) -> None:
         """Not forked: TensorBoard and numpy have threads. Where the system lets no processes be, this one judges."""
@@ -83,6 +88,16 @@ class Workers:
             self._pool = ProcessPoolExecutor(self._most, context)
         except (OSError, ImportError, NotImplementedError):
             self._most = 1
+
+
+def idle_cores() -> int:
+    """Those that nobody has used in the last minute, about: where all are taken, helpers would take turns with this process, and import first."""
+    cores = _cores()
+    try:
+        load = os.getloadavg()[0]
+    except (AttributeError, OSError):  # Windows, or nobody knows
+        return cores
+    return round(cores - load * cores / (os.cpu_count() or cores))  # this process's share of them
 
 
 def _cores() -> int:

@@ -32,6 +32,7 @@ from tb_lossdiag.collect.takeover import take_over
 from tb_lossdiag.collect.unseen import unseen
 from tb_lossdiag.collect.watch.check_up_schedule import Rounds
 from tb_lossdiag.collect.watch.host import Host, Options
+from tb_lossdiag.collect.watch.loads import Loads
 from tb_lossdiag.collect.watch.parameter_facts import ParameterFacts
 from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.collect.watch.watches import Watches
@@ -65,6 +66,7 @@ class Diagnostics:
         self.host = Host(self._hand, self.clips, self.optimizers, self.guarded, Rounds(), facts)
         self.by_hand = Manual(self.guarded, recorder.say)
         self.watches = Watches(self.host)
+        self._loads = Loads(self._hand.say, self.guarded.door, self.watches.alive)
         self.clipper = Clipper(self.guarded, self.clips, self.optimizers)
         self._given = Given(self.guarded, self.clips, self.optimizers, self.clipper)
         self._steps = CallSteps(first, self._hand, self.optimizers, self._say_renumbered)
@@ -102,6 +104,7 @@ class Diagnostics:
         self._hand.check_rank()
         subject = Subject(name, model, optimizer, scaler, scheduler)
         watch = self.watches.begin(subject, options, self._coming)
+        self.guarded.door("loads", self._loads.watched, watch)
         self.clipper.scaler = scaler or self.clipper.scaler
         return watch
 
@@ -198,6 +201,7 @@ class Diagnostics:
         door("layers", self._describe, call, watches, at, now)
         if call.phase == "validation" and call.loss is not None and watches:
             door("normalisation", self._remembered, watches, at, now)
+            door("loads", self._loads.validated, at)
 
     def _samples(
         self, call: DiagnosticsCall, watches: Sequence[Watch], at: int, now: float
@@ -271,6 +275,7 @@ class Diagnostics:
             self.guarded.door("recording", one.settle)
         for listener in tuple(self.listening):
             self.guarded.door("recording", listener.let_go)
+        self.guarded.door("recording", self._loads.close)
         self.watches.end(end)
         self.guarded.seen("writing", self._hand.close, max(end - time.monotonic(), patience / 10))
         self.watches.remove()
@@ -279,6 +284,7 @@ class Diagnostics:
     def begin_again(self) -> None:
         """Go on after `close`: names of watched models are free again."""
         self.watches.forget()
+        self.guarded.door("loads", self._loads.listen)
 
     def take_over(self, folder: str, purged_from: int | None) -> None:
         """Make records of what writers that were killed left in the folder."""

@@ -122,10 +122,12 @@ def diagnose(run: Run, rules: Sequence[Rule]) -> Diagnosis:
 
 def judge(run: Run, rule: Rule) -> tuple[Outcome, list[Finding]]:
     """Outcome and findings of one rule."""
-    missing = [quantity for quantity in rule.reads if quantity not in run]
+    there = run.recorded
+    missing = tuple(quantity for quantity in rule.reads if quantity.name not in there)
     # A rule may name quantities any of which it can judge by instead.
-    if missing and not any(quantity in run for quantity in getattr(rule, "instead", ())):
-        return _not_recorded(run, rule, missing), []
+    if missing and not any(quantity.name in there for quantity in getattr(rule, "instead", ())):
+        checks = len(run[q.CHECK_SECONDS]) if q.CHECK_SECONDS in run else 0
+        return _not_recorded(rule.code, missing, there, checks, several=_several(run)), []
     try:
         found = _asked(rule, run.restricted((*rule.reads, *rule.may_read)))
     except NotEnough as reason:
@@ -152,21 +154,33 @@ def _failed(code: str, error: BaseException) -> Outcome:
     return Outcome(code, Verdict.FAILED, (), Text(line), traceback.format_exc())
 
 
-def _not_recorded(run: Run, rule: Rule, missing: Sequence[Quantity]) -> Outcome:
+@lru_cache(maxsize=4096)
+def _not_recorded(
+    code: str, missing: tuple[Quantity, ...], there: frozenset[str], checks: int, *, several: bool
+) -> Outcome:
+    """What becomes of a rule that lacks these, once for all runs that have recorded the same: most rules lack something, of most runs.
+
+    Args:
+        code: the rule's.
+        missing: what it reads and the run has not.
+        there: what is recorded.
+        checks: check-ups.
+        several: whether several models are watched.
+    """
     lacking = tuple(each.name for each in missing)
-    if q.LOSS in missing and _one_each(run):
-        return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, _ONE_EACH, absent=True)
-    if _of_another_kind(run, lacking):
-        return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, _NO_AGENT, absent=True)
-    unseen = [quantity for quantity in missing if not _looked_for(run, quantity)]
-    how = joined(each.how for each in unseen if not _asked_for(run, each))
+    if several and q.LOSS in missing and q.LOSS_TERM.name in there:
+        # As players have: there is no single loss that anybody could pass.
+        return Outcome(code, Verdict.NOT_EVALUATED, lacking, _ONE_EACH, absent=True)
+    if _of_another_kind(there, lacking):
+        return Outcome(code, Verdict.NOT_EVALUATED, lacking, _NO_AGENT, absent=True)
+    unseen = [quantity for quantity in missing if not _looked_for(there, quantity)]
+    how = joined(each.how for each in unseen if not _asked_for(there, each))
     reason = _lacks(lacking, how)
     if not unseen:
-        checks = len(run[q.CHECK_SECONDS])
         reason = Text("nothing here that it judges: {names} in none of {checks} check-ups").format(
             names=in_words(lacking), checks=checks
         )
-    return Outcome(rule.code, Verdict.NOT_EVALUATED, lacking, reason, absent=not unseen)
+    return Outcome(code, Verdict.NOT_EVALUATED, lacking, reason, absent=not unseen)
 
 
 @lru_cache(maxsize=2048)
@@ -177,34 +191,34 @@ def _lacks(names: tuple[str, ...], how: str) -> Text:
     return Text("{names} not recorded: {how}").format(names=in_words(names), how=said(how))
 
 
-_KINDS = tuple((frozenset(each.name for each in kind), kind) for kind in (q.AGENT, q.PREFERENCE))
+_KINDS = tuple(frozenset(each.name for each in kind) for kind in (q.AGENT, q.PREFERENCE))
 """What only an agent's log has, or only that of a preference tuning."""
 
 
-def _of_another_kind(run: Run, lacking: Sequence[str]) -> bool:
+def _of_another_kind(there: frozenset[str], lacking: Sequence[str]) -> bool:
     """Whether a rule asks for what only such a log has, and this run's has nothing of it."""
-    return any(
-        not names.isdisjoint(lacking) and not any(known in run for known in kind)
-        for names, kind in _KINDS
-    )
+    return any(not names.isdisjoint(lacking) and names.isdisjoint(there) for names in _KINDS)
 
 
-def _one_each(run: Run) -> bool:
-    """Whether several watched models have a loss each, as players have: there is no single one that anybody could pass."""
-    several = q.STEPS in run and len(run[q.STEPS].columns) > 1
-    return several and q.LOSS_TERM in run
+def _several(run: Run) -> bool:
+    """Whether several models are watched."""
+    return q.STEPS in run and len(run[q.STEPS].columns) > 1
 
 
-def _looked_for(run: Run, quantity: Quantity) -> bool:
+def _looked_for(there: frozenset[str], quantity: Quantity) -> bool:
     """Whether check-ups would have recorded it, had there been anything of the kind: no batch normalisation, no such loss call."""
     if quantity.how == hints.ACTIVATIONS:
-        return q.CHECK_SECONDS in run and q.ACTIVATION_MEAN in run
-    return q.CHECK_SECONDS in run and quantity.how in {hints.CALL, hints.CHECK_UP, hints.ROUTER}
+        return q.CHECK_SECONDS.name in there and q.ACTIVATION_MEAN.name in there
+    return q.CHECK_SECONDS.name in there and quantity.how in {
+        hints.CALL,
+        hints.CHECK_UP,
+        hints.ROUTER,
+    }
 
 
-def _asked_for(run: Run, quantity: Quantity) -> bool:
+def _asked_for(there: frozenset[str], quantity: Quantity) -> bool:
     """Whether what records it was called: a model is watched."""
-    return q.STEPS in run and quantity.how in {hints.MODEL, hints.OPTIMIZER, hints.WATCH}
+    return q.STEPS.name in there and quantity.how in {hints.MODEL, hints.OPTIMIZER, hints.WATCH}
 
 
 def fold(findings: Sequence[Finding], explains: dict[str, tuple[str, ...]]) -> tuple[Cause, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from tb_lossdiag.diagnosis.engine import Diagnosis, Outcome, Verdict
 from tb_lossdiag.diagnosis.rule import Severity
@@ -70,7 +71,12 @@ def unlocks(outcomes: Iterable[Outcome]) -> Mapping[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     for outcome in outcomes:
         if outcome.missing and not outcome.absent:
-            how = joined(BY_NAME[name].how for name in outcome.missing if name in BY_NAME)
-            found.setdefault(how, []).append(outcome.code)
+            found.setdefault(_how(outcome.missing), []).append(outcome.code)
     ordered = sorted(found.items(), key=lambda item: (-len(item[1]), item[0]))
     return {way: tuple(codes) for way, codes in ordered if way}
+
+
+@lru_cache(maxsize=2048)
+def _how(missing: tuple[str, ...]) -> str:
+    """How all of these get recorded."""
+    return joined(BY_NAME[name].how for name in missing if name in BY_NAME)

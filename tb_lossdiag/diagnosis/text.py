@@ -9,7 +9,7 @@ from __future__ import annotations
 import gettext
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 
@@ -31,6 +31,7 @@ class Text:
 
     template: str
     values: Mapping[str, object] | None = None
+    _said: dict[str, str] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what is no template: a second text, say, as a translation."""
@@ -52,6 +53,11 @@ class Text:
         >>> Text("healthy").in_language("en")
         'healthy'
         """
+        if (said := self._said.get(language)) is None:
+            said = self._said[language] = self._put_into(language)
+        return said
+
+    def _put_into(self, language: str) -> str:
         template = translated(self.template, language)
         if self.values is None:
             return template

@@ -1,4 +1,4 @@
-"""What reinforcement learning and preference tuning log of themselves. Read from the logs of others; nothing here is recorded by us."""
+"""What reinforcement learning and preference tuning log of themselves. Read from the logs of others, or of what a loop hands over by `extra` under such a name."""
 
 from __future__ import annotations
 

@@ -113,6 +113,11 @@ CALL_TOP_SHARE = _of("top_share", "1")
 """Share of the summed loss that comes from the worst 1 % of the elements (at least one); needs 50 elements."""
 CALL_TOP_EXPECTED = _of("top_expected", "1")
 """That share if residuals were normally distributed with the same number of elements: what to compare it with."""
+CALL_SMALL_LEFT = _of("small_left", "1")
+"""Where a row has 2 to 16 measured targets and some spread by no more than a hundredth of the one that spreads most: the least share of such a
+one's variance that the predictions leave unexplained; NaN where none does."""
+CALL_LARGE_LEFT = _of("large_left", "1")
+"""The same share of the one that spreads most."""
 CALL_WEIGHTED = _of("weighted", "0 or 1")
 """1 where class weights or pos_weight were given."""
 CALL_POS_WEIGHT = _of("pos_weight", "1")
@@ -254,6 +259,8 @@ def _softened(name: str) -> Quantity:
 CALL_TEMPERATURE = _softened("temperature")
 """Of a call that asks for probabilities of classes, beside one that names classes: by what number the scores that both were given were divided
 before, the temperature of a distillation. Absent where their scores are not the same."""
+CALL_OVER_CLASSES = _softened("over_classes")
+"""Classes that its mean runs over beside the samples, which divides it once more: 1 for a mean of samples alone."""
 CALL_AGREES = _softened("agrees")
 """Correlation of the classes that were named with what sets a sample's probabilities apart from another sample's: 0 where the two have
 nothing to do with each other."""

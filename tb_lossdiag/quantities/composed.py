@@ -21,6 +21,12 @@ now: 1 if the ratio is one for all of them, 0 if not."""
 SCALES_APART = _of("scales_apart", "1")
 """Where a policy's likelihoods are weighed with exactly a times a critic's targets less b times its answers: a / b, 1 where both are in one
 scale. Absent where the weights are something else."""
+CRITIC_MOVED = _of("critic_moved", "0 or 1")
+"""Where a policy's likelihoods are weighed with a critic's targets less its answers: 1 if the answers can learn from it, 0 if they are given
+numbers. Absent where the weights are something else."""
+POLICY_NEGATED = _of("policy_negated", "0 or 1")
+"""Of a policy's likelihoods that are weighed with given numbers: 1 if the loss rises with them, so that what counts for much becomes less
+likely, as it should be where costs weigh them; 0 if it falls. Absent without any, and where signs differ."""
 PADDING_CENTRED = _of("padding_centred", "standard deviations")
 """Where weights of a loss that a mask is laid over were centred over all places, and one number stands where none counts: the mean of those that
 count, in their standard deviations; 0 where the padding changed nothing."""

@@ -25,3 +25,17 @@ COPY_WRITTEN = Quantity(
     "copy_written", "copy_written", Axis.MODULE, "times", hints.CHECK_UP, optional=True
 )
 """How often all of its parameters have been written in place since the first check-up that saw it, whatever was written."""
+COPY_STATISTICS = Quantity(
+    "copy_statistics",
+    "copy_statistics",
+    Axis.MODULE,
+    "standard deviations",
+    hints.CHECK_UP,
+    optional=True,
+)
+"""How far what the copy's batch normalisation remembers is from what the trained network's does: of means, in standard deviations, or of these, by how
+much more than once; the larger of both medians over channels, the largest of the first eight modules. Absent where it takes the batch's own."""
+COPY_STATISTICS_MOVED = Quantity(
+    "copy_statistics_moved", "copy_statistics", Axis.MODULE, "0 or 1", hints.CHECK_UP, optional=True
+)
+"""1 if what it remembers has changed since the first check-up that saw it, 0 if it is the same to the bit."""

@@ -86,6 +86,14 @@ RANK_PARAMETER_SPREAD = Quantity("rank_parameter_spread", "rank", Axis.WATCH, "1
 RANK_GRADIENT_SPREAD = Quantity("rank_gradient_spread", "rank", Axis.WATCH, "1", hints.RANKS)
 """The same of the gradient norm that each rank steps with."""
 
+OVERWRITTEN = "schedule overwritten"
+"""Of two schedules of one optimizer, the class of the one that writes its rates over the other's, and that one's class."""
+PRUNED = "pruned between steps"
+"""A run's fact: of each stretch between two looks in which `torch.nn.utils.prune` made masks, the first look's step and the second's."""
+OWN_WEIGHTS = "own weights loaded"
+"""A run's fact: how many parameters were loaded from their own memory, and the step of the newest validation before."""
+NOTHING_LOADED = "nothing loaded"
+"""A run's fact: of a load of which no name fitted, how many tensors were given, and the first name on either side that was left over."""
 MOVES = "scheduler moves"
 """A run's fact: "never" until the scheduler's `step()` has been called, then "yes"."""
 MOVED_BY_ANOTHER = "weights move"

@@ -75,10 +75,13 @@ LOSS_FUNCTIONS: Mapping[str, LossFunction] = {
     "charbonnier_loss": _REGRESSION,
     "log_cosh_loss": _REGRESSION,
     "quantile_loss": LossFunction(by_element=True),
+    "mape_loss": LossFunction(by_element=True),
+    "smape_loss": LossFunction(by_element=True),
+    "cosine_loss": LossFunction(never_negative=False, by_element=True),
     "dice_loss": LossFunction(Form.PROBABILITIES, never_negative=False),
     "custom": _UNBOUNDED,
 }
-"""By name in `torch.nn.functional`; "dice_loss" is an overlap of a mask and its prediction, "norm_loss" the mean length of a difference, and so on; "custom" is an expression of the user's own."""
+"""By name in `torch.nn.functional`; "dice_loss" is an overlap of a mask and its prediction, "norm_loss" the mean length of a difference, "mape_loss" a difference relative to the target, and so on; "custom" is an expression of the user's own."""
 _UNKNOWN = LossFunction(never_negative=False)
 
 

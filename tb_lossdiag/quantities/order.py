@@ -51,6 +51,9 @@ UNCHANGED_SHARE = _seen("unchanged_share", "1")
 UNREGISTERED = _seen("unregistered", "tensors")
 """Parameters of modules called inside of the model's forward pass that neither the model nor its optimizer holds: those that have a gradient
 and are what they were when a check-up first saw them. Absent where there never were any."""
+LOOSE = _seen("loose", "tensors")
+"""Tensors that get gradients, are held by no module and no optimizer, and are what they were when a check-up first saw them: `nn.Parameter`s of any
+size, others of 16 numbers at most. Absent where there never were any."""
 EVAL_MODULES = _seen("eval_modules", "modules")
 """Dropout and normalisation modules with parameters or statistics that were in eval() during the forward pass."""
 ASLEEP_MODULES = _seen("asleep_modules", "modules")
@@ -96,7 +99,8 @@ EVAL_INPUT_MAX = _seen("eval_input_max", "input")
 INPUT_FEATURE_RANGE = _seen("input_feature_range", "1")
 """Largest over smallest non-zero standard deviation of the input's last dimension's features (dim 1 of images)."""
 EQUAL_SAMPLES = _seen("equal_samples", "1")
-"""Samples of the batch that equal another one in all of the model's arguments, of those that could (size - 1); samples of 16 numbers or more."""
+"""Samples of the batch that equal another one in all of the model's arguments, of those that could (size - 1). Of measured samples of fewer than 16
+numbers: 1 if all are one and the check-up before saw another, else 0."""
 BATCH_REPEATED = _seen("batch_repeated", "0 or 1")
 """1 if the batch is, sample by sample, that of the check-up before."""
 
@@ -111,10 +115,34 @@ that was drawn from one distribution, as training makes them; 0 if not."""
 REDRAWN = Quantity("redrawn", "redrawn", Axis.WATCH, "tensors", hints.CHECK_UP, optional=True)
 """Parameters of nobody that the forward pass made itself, for what trained layers hand on, and that had a gradient: those of the check-up before
 are gone, and these have other values. Absent where there never were any."""
+UNHELD = Quantity("unheld", "unheld", Axis.WATCH, "tensors", hints.CHECK_UP, optional=True)
+"""Parameters of modules of one layer that are called beside the model, on what it made, that were as drawn when a check-up first saw them, and that
+neither the model nor its optimizer holds: those that have a gradient and are what they were. Absent where there never were any."""
+
+
+def _judged(name: str, unit: str) -> Quantity:
+    return Quantity(name, "judged", Axis.WATCH, unit, hints.CHECK_UP, optional=True)
+
+
+MADE_SOURCE = _judged("made_source", "source")
+"""Number of the `Source` of what the model made, a tanh or a sigmoid, where a module beside it was given that itself, and numbers of the same shape
+that the model did not make: a generator, its discriminator and real pictures. Else the four below are absent, too."""
+REAL_LOW = _judged("real_low", "numbers")
+"""Smallest of the numbers that it did not make."""
+REAL_HIGH = _judged("real_high", "numbers")
+"""Largest of them."""
+REAL_UNREACHED = _judged("real_unreached", "1")
+"""Share of them that the model cannot make: beyond what its last activation gives by more than a twentieth of that."""
+MADE_ASTRAY = _judged("made_astray", "1")
+"""Share of what the model made that lies beyond all of them by more than a twentieth of their range."""
 THROWN_PASSES = Quantity(
     "thrown_passes", "passes", Axis.WATCH, "calls", hints.CHECK_UP, optional=True
 )
 """Backward passes before the step whose gradients were reset before the next one, of several."""
+OTHER_SAMPLES = Quantity(
+    "other_samples", "parts", Axis.WATCH, "calls", hints.CHECK_UP, optional=True
+)
+"""Of several backward passes before the step, those of other samples than the one before, from the same line and with the same weights."""
 LEFT_NORM = Quantity("left_norm", "left", Axis.WATCH, "L2 norm", hints.CHECK_UP, optional=True)
 """Global norm of what was in `.grad` when a pass of another line began after another watched optimizer's step, where the last pass before that
 step had reached these parameters; 0 after a reset, and where it had not. Absent where nobody else made a step between passes."""
@@ -177,3 +205,8 @@ EPOCH_BATCHES = Quantity(
 """Batches that the DataLoader gives which the training is in the middle of. Recorded once, where a run is resumed, and only if there is one."""
 EPOCH_TAKEN = Quantity("epoch_taken", "epoch", Axis.RUN, "batches", hints.CHECK_UP, optional=True)
 """Of these, so many have been taken."""
+STREAM_WORKERS = Quantity(
+    "stream_workers", "stream", Axis.RUN, "processes", hints.CHECK_UP, optional=True
+)
+"""Worker processes of the DataLoader that reads the stream which the training is in the middle of. Recorded once, at the second step, and only if
+there are two or more."""

@@ -76,5 +76,11 @@ PROBE_FORGOTTEN_DROPOUT = _of("forgotten_dropout", "calls")
 """Calls of dropout in eval() that drop because nobody told them the mode."""
 PROBE_REACH = _of("reach", "1")
 """Change of the last quarter's outputs when the first quarter of a sequence was replaced."""
+PROBE_ORDER_CHANGE = _of("order_change", "1")
+"""Change of what the first layer of attention says of a place when the tokens before it were turned around."""
+PROBE_ORDER_MOVED = _of("order_moved", "1")
+"""The same when other tokens stood there."""
+PROBE_INPUTS_UNUSED = _of("inputs_unused", "arguments")
+"""Arguments that differ from sample to sample and on which nothing depends that the model returns."""
 PROBE_SECONDS = _of("seconds", "s")
 """Time that it took, copies included."""

@@ -12,6 +12,7 @@ In reading order:
 - `scalars`: runs that nobody instrumented: plain scalars in their event files, read through the data provider
 - `unread`: scalars of a run that nobody knows, and what each may be
 - `series`: scalars that were read, as tables: resumes undone, totals summed, clocks aligned
+- `own_values`: what a loop hands over by `extra` under a name that agents' logs use
 - `again`: where plain scalars go back to an earlier step
 - `folder`: a folder of event files and logs, as a data provider gives them; nothing that lies in it may make reading give up
 - `remote`: folders that are not on this machine, through fsspec: listed there, and their files kept here as a copy

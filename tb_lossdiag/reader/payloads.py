@@ -84,9 +84,10 @@ def says_ours(value: Any) -> bool:
 
 def _array(tensor: Any) -> npt.NDArray[Any] | None:
     """A tensor's values; nothing for a bomb (one number stands for as many as the shape says), `_NONE` for what is no tensor."""
-    sizes = (max(dim.size, 0) for dim in tensor.tensor_shape.dim)
-    if not tensor.tensor_content and math.prod(sizes) > max(1, tensor.ByteSize()):
-        return None
+    if not tensor.tensor_content:
+        sizes = (max(dim.size, 0) for dim in tensor.tensor_shape.dim)
+        if math.prod(sizes) > max(1, tensor.ByteSize()):
+            return None
     try:
         return array_of(tensor)
     except DAMAGED:

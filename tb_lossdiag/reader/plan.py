@@ -97,7 +97,7 @@ def plan(tags: Mapping[str, Source], mapped: TagMap) -> Plan:
     sources = {**_styled(style, names)}
     for quantity, columns in _styled(ANY, names).items():
         sources.setdefault(quantity, columns)
-    for quantity, columns in _rewarded(tags).items():
+    for quantity, columns in rewarded(tags).items():
         sources.setdefault(quantity, columns)
     sources |= _found(experts.LOADS, _named(tags, experts.TELLING))
     timed = _named(tags, durations.TELLING)
@@ -127,7 +127,7 @@ def _named(tags: Mapping[str, Source], telling: re.Pattern[str]) -> dict[str, So
     return names
 
 
-def _rewarded(tags: Mapping[str, Source]) -> dict[Quantity, dict[str, Source]]:
+def rewarded(tags: Mapping[str, Source]) -> dict[Quantity, dict[str, Source]]:
     """What an agent's log says of it, and what a preference tuning's does; nothing of others."""
     names = _named(tags, agents.TELLING)
     sign = _found(agents.SIGN, names)

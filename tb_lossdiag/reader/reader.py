@@ -14,6 +14,7 @@ from tensorboard.data.provider import RunTagFilter
 from tb_lossdiag.quantities import frame_quantities
 from tb_lossdiag.reader.assemble import SessionData, Shard, assemble
 from tb_lossdiag.reader.bounds import DAMAGED
+from tb_lossdiag.reader.own_values import with_own_values
 from tb_lossdiag.reader.scalars import LeftOut, ScalarRun, Scalars
 from tb_lossdiag.reader.series import with_scalars
 from tb_lossdiag.run import Run
@@ -166,6 +167,7 @@ class Reader:
         if listing.scalars is not None:
             read = self._scalars.read(listing.scalars, context, experiment_id)
             run = with_scalars(run, listing.scalars.plan, read, listing.scalars.unread())
+        run = with_own_values(run)
         if not run.tables and "damaged" in run.facts:
             raise ValueError(f"nothing is left: {run.facts['damaged']} values or more are damaged")
         kept.run, kept.version = run, listing.version

@@ -29,8 +29,8 @@ _FREE = 512
 """Records written before their rate is looked at: the first steps say most."""
 _LOOK = 64
 """Records over which the rate is taken, and that a window of another size gets at least."""
-_SECONDS = 0.02
-"""At most 50 records a second after that: more resolution than a screen shows, and writing stays far below a step's cost."""
+_SECONDS = 0.05
+"""At most 20 records a second after that: more resolution than a screen shows, and writing stays far below a step's cost."""
 
 
 @dataclass

@@ -56,6 +56,7 @@ _CRC_KEY = b"\x7d"
 _CRC = struct.Struct("<I")
 _SEAL = len(_CRC_KEY) + _CRC.size
 _AT = struct.Struct("<qd")
+_SINGLE = np.dtype("<f4")
 _LONGEST_SHARD = 9
 """Digits of a shard's number: more than any run has, and few enough for `int`."""
 
@@ -188,8 +189,9 @@ def decode_matrix(content: bytes) -> Floats:
 
 def check_matrix(tag: Tag, values: Floats, step: int, walltime: float) -> Floats | None:
     """float32[C * Q] of a record that was read, None if any bit of it, its tag or its event is not as it was written."""
-    data = np.ascontiguousarray(values, "<f4").tobytes()
-    crc = google_crc32c.extend(_place(str(tag), step, walltime), data[: -_CRC.size])
+    data = values.astype(_SINGLE, copy=False).tobytes()
+    place = google_crc32c.extend(_tag_crc(tag), _AT.pack(step, walltime))
+    crc = google_crc32c.extend(place, data[: -_CRC.size])
     return values[:-1] if data[-_CRC.size :] == _CRC.pack(crc) else None
 
 
@@ -217,6 +219,13 @@ def decode_fact(data: bytes) -> Fact | None:
 def check_fact(tag: Tag, data: bytes, step: int, walltime: float) -> Fact | None:
     """The fact that was read, None if any bit of it, its tag or its event is not as it was written."""
     return decode_fact(data) if _is_sealed(data, _place(str(tag), step, walltime)) else None
+
+
+@lru_cache(_PARSED)
+def _tag_crc(tag: Tag) -> int:
+    """CRC-32C of a tag, once for all its records."""
+    crc: int = google_crc32c.value(str(tag).encode())
+    return crc
 
 
 def _place(tag: str, step: int, walltime: float) -> int:

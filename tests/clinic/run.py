@@ -1,4 +1,4 @@
-"""The clinic: `python3 tasks.py clinic [--abroad] [--select PATTERN] [--half HALF] [--seeds N] [--jobs N] [--report]`."""
+"""The clinic: `python3 tasks.py clinic [--abroad] [--select PATTERN …] [--half HALF] [--seeds N] [--jobs N] [--report]`."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ def visits(cases: Sequence[Case], seeds: int, jobs: int) -> Iterator[tuple[Case,
             yield case, result.result()
 
 
+def _chosen(case: Case, patterns: Sequence[str]) -> bool:
+    """Whether its name, or that of the file it is in, is like one of these."""
+    names = case.name, case.train.__module__.rpartition(".")[2]
+    return any(fnmatch.fnmatch(name, pattern) for name in names for pattern in patterns)
+
+
 def _module(case: Case) -> str:
     """That a worker imports to know it; at home it knows all cases."""
     return "" if CASES.get(case.name) is case else case.train.__module__
@@ -43,7 +49,7 @@ def _module(case: Case) -> str:
 def _register(options: argparse.Namespace) -> dict[str, Case]:
     if not options.abroad:
         return CASES
-    if missing := abroad.load():
+    if missing := abroad.load(abroad.modules_with(options.select)):
         sys.exit(f"not installed: what {', '.join(missing)} need: pip install '.[abroad]'")
     return abroad.ABROAD
 
@@ -54,7 +60,7 @@ def main() -> int:
     cases = [
         case
         for case in _register(options).values()
-        if fnmatch.fnmatch(case.name, options.select) and options.half in (None, case.half)
+        if _chosen(case, options.select) and options.half in (None, case.half)
     ]
     done = []
     for case, result in visits(cases, options.seeds, options.jobs):
@@ -90,7 +96,13 @@ def _line(case: Case, result: Result, verbose: bool) -> str:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--select", default="*", help="names of cases, as a shell pattern")
+    parser.add_argument(
+        "--select",
+        nargs="+",
+        default=["*"],
+        metavar="PATTERN",
+        help="names of cases or of files of them, as shell patterns",
+    )
     parser.add_argument("--half", choices=("calibration", "reporting"))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)

@@ -1,5 +1,6 @@
 """What tests share: asking, training, writing files, looking.
 
+- `by_hand`: losses as many write them by hand, by subject
 - `rule_asserts`: what a rule finds in a run
 - `sick_runs`: the sick run of each rule
 - `closed`: lists of what was wrong, each entry with its tests
@@ -13,6 +14,8 @@
 - `training_loops`: such loops of many kinds
 - `endless_training`: a training that goes on as long as asked, and the memory it holds
 - `probed`: asks copies of a model as a check-up does
+- `untimed`: recording that looks at the same steps however busy the machine is
+- `nursery`: Python processes that have imported torch when they begin
 - `rank_processes`: a process for each rank of a training
 - `rank_main`: what the ranks of sound trainings do
 - `laid_out_ranks`: one rank of trainings whose ranks are told apart, or hold parts of a model

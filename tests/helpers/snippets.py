@@ -152,6 +152,10 @@ def _two_sets() -> World:
     return {"x_train": torch.randn(SIZE, FEATURES), "x_valid": torch.randn(SIZE, FEATURES)}
 
 
+def _judge() -> World:
+    return {"discriminator": nn.Linear(FEATURES, 1), "fake": torch.randn(SIZE, FEATURES)}
+
+
 def _layer() -> World:
     return {"layer": nn.Linear(FEATURES, 16)}
 
@@ -234,8 +238,8 @@ def _matched() -> World:
         def get_parameter(self, target: str) -> nn.Parameter:  # noqa: ARG002
             return nn.Parameter(torch.tensor(2.66))
 
-    sides = {f"normalised_{side}": torch.randn(SIZE, FEATURES) for side in "ab"}
-    return {"model": Scaled(), **sides}
+    sides = ("normalised_a", "normalised_b", "image", "text")
+    return {"model": Scaled(), "scale": 14.3, **{s: torch.randn(SIZE, FEATURES) for s in sides}}
 
 
 Maker = Callable[[], World]
@@ -304,7 +308,12 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     },
     "LD504": {"": _flat_targets},
     "LD505": {"argmax": _several_at_once, "target > 0": _one_number},
-    "LD506": {"mse": _one_number, "ctc_loss": _sequences, "target.float()": _several_at_once},
+    "LD506": {
+        "mse": _one_number,
+        "ctc_loss": _sequences,
+        "target.float()": _several_at_once,
+        "discriminator": _judge,
+    },
     "LD507": {"": _one_number},
     "LD508": {"": _one_number},
     "LD509": {"pos_weight": _one_number, "0.526": _two_classes, "0.06, 5.7": _twenty_classes},
@@ -334,6 +343,19 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     },
     "LD531": {
         "": lambda: {"actor": nn.Linear(FEATURES, 3), "seen": torch.randn(SIZE, FEATURES)},
+    },
+    "LDR25": {
+        "": lambda: {
+            "log_probs": torch.randn(SIZE, requires_grad=True),
+            "advantages": torch.randn(SIZE),
+        },
+    },
+    "LD527": {
+        "": lambda: {
+            "critic": nn.Linear(FEATURES, 1),
+            "seen": torch.randn(SIZE, FEATURES),
+            "returns": torch.randn(SIZE),
+        },
     },
     "LD532": {
         "": lambda: {
@@ -400,12 +422,7 @@ SPECIAL: Mapping[str, Mapping[str, Maker]] = {
     "LD614": {"": lambda: {"train_epoch": lambda *_: None, "epochs": 2}},
     "LD623": {"target_model": lambda: {"target_model": Net("tail"), "model": Net("tail")}},
     "LD626": {"x_train": _two_sets, "y_train": _two_answers},
-    "LD411": {
-        "": lambda: {
-            "discriminator": nn.Linear(FEATURES, 1),
-            "fake": torch.randn(SIZE, FEATURES),
-        }
-    },
+    "LD411": {"": _judge},
     "LD701": {"": _layer},
     "LD702": {"": _layer},
     "LD627": {"": lambda: {"validate": lambda _: None}},

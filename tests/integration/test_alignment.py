@@ -318,12 +318,15 @@ def test_what_counts_shows_where_the_gradient_arrives(
     run = recorded(tmp_path, partial(loss, picked=picked))
     assert float(np.median(run[CALL_PADDED].values)) == pytest.approx(share, abs=0.15)
     assert CALL_FILLED not in run
-    assert run[CALL_PADDED].columns == ("log_softmax" if picked else "cross_entropy",)
+    summed = (
+        picked and loss is never_masked
+    )  # a masked mean is known for a cross-entropy by its value
+    assert run[CALL_PADDED].columns == ("log_softmax" if summed else "cross_entropy",)
 
 
 def test_a_mask_that_is_turned_about(tmp_path: Path) -> None:
     run = recorded(tmp_path, turned_about)
-    assert float(np.median(run[CALL_FILLED].values)) > 0.4
+    assert float(np.nanmedian(run[CALL_FILLED].values)) > 0.4
     (cause,) = diagnose(run, [LossOnPadding()]).causes
     assert "turned about" in cause.finding.message.en
 
@@ -408,7 +411,7 @@ def test_few_numbers_are_no_samples(tmp_path: Path) -> None:
         for _ in range(4):
             model(torch.randint(2, (8, 3)).float()).sum().backward()
             optimizer.step()
-    assert EQUAL_SAMPLES not in read(tmp_path)
+    assert not np.nan_to_num(read(tmp_path)[EQUAL_SAMPLES].values).any()
 
 
 FILLING = 3

@@ -174,7 +174,9 @@ def test_a_folder_in_pieces_is_the_folder(logdir: Path) -> None:
     assert [len(part) for part in parts] == [1, 3, 1]
 
 
-def test_of_many_runs_the_newest_come_first(tmp_path: Path, capsys: Capture) -> None:
+def test_of_many_runs_the_newest_come_first(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for index in range(51):
         write(tmp_path / f"run{index:02}", {"train/loss": falling(60)})
         (events,) = (tmp_path / f"run{index:02}").iterdir()
@@ -183,7 +185,8 @@ def test_of_many_runs_the_newest_come_first(tmp_path: Path, capsys: Capture) -> 
     shown = re.findall(r"run\d\d", capsys.readouterr().out)
     assert shown == [f"run{index:02}" for index in reversed(range(51))]
     assert judged(capsys, str(tmp_path)) == sorted(shown)
-    main(["check", *(str(tmp_path / name) for name in shown[:3])])
+    monkeypatch.chdir(tmp_path)  # a long path has a line of its own
+    main(["check", *shown[:3]])
     few = re.findall(r"run\d\d(?=  )", capsys.readouterr().out)
     assert few == shown[:3], "as they were named"
 

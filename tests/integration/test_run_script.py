@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from helpers.nursery import Nursery, nursery
 from helpers.tiny_trainings import read
 from tb_lossdiag.analysis.reinforcement import is_reinforcement
 from tb_lossdiag.quantities import (
@@ -108,8 +110,18 @@ writer.add_scalar("val_loss", 0.5, 0)
 )
 
 
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def fast() -> Iterator[Nursery]:
+    """Processes that have imported torch: most of what a short script takes. Some tests do without."""
+    with nursery(ROOT) as found:
+        yield found
+
+
 def python(folder: Path, *command: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         [sys.executable, *command],
         cwd=folder,
@@ -123,17 +135,31 @@ def python(folder: Path, *command: str, code: int = 0) -> subprocess.CompletedPr
     return done
 
 
-def trained(folder: Path, text: str, code: int = 0, options: tuple[str, ...] = ()) -> str:
+def trained(
+    folder: Path,
+    text: str,
+    code: int = 0,
+    options: tuple[str, ...] = (),
+    fast: Nursery | None = None,
+) -> str:
     """Trained by itself and under `run`, with the same weights; what was said at the end."""
     (folder / "train.py").write_text(HEAD + text)
-    python(folder, "train.py", "plain.pt", code=code)
+    _ended(folder, "train.py", "plain.pt", code=code, fast=fast)
     command = ("-m", "tb_lossdiag.cli", "run", *options, "train.py", "ours.pt")
-    said = python(folder, *command, code=code).stderr
+    said = _ended(folder, *command, code=code, fast=fast)
     plain, ours = (
         torch.load(folder / name, weights_only=False) for name in ("plain.pt", "ours.pt")
     )
     assert all(torch.equal(a, b) for a, b in zip(plain, ours, strict=True))
     return said
+
+
+def _ended(folder: Path, *command: str, code: int, fast: Nursery | None) -> str:
+    if fast is None:
+        return python(folder, *command, code=code).stderr
+    done = fast.python(folder, *command)
+    assert done.code == code, done.err
+    return done.err
 
 
 def test_a_classifier(tmp_path: Path) -> None:
@@ -195,8 +221,8 @@ def test_a_script_that_leaves_its_loop_to_a_framework_says_to_which(
     assert read(tmp_path / "runs" / "run_1").facts["framework"] == owner
 
 
-def test_a_script_that_validates(tmp_path: Path) -> None:
-    trained(tmp_path, VALIDATED)
+def test_a_script_that_validates(tmp_path: Path, fast: Nursery) -> None:
+    trained(tmp_path, VALIDATED, fast=fast)
     run = read(tmp_path / "runs" / "run_1")
     assert run[VALIDATION_LOSS].steps.tolist() == [4, 9, 14]
 
@@ -204,8 +230,8 @@ def test_a_script_that_validates(tmp_path: Path) -> None:
 FLOWN = ("--preflight",)
 
 
-def test_a_preflight_of_a_script(tmp_path: Path) -> None:
-    said = trained(tmp_path, VALIDATED, options=FLOWN)
+def test_a_preflight_of_a_script(tmp_path: Path, fast: Nursery) -> None:
+    said = trained(tmp_path, VALIDATED, options=FLOWN, fast=fast)
     assert "Preflight: 0 findings" in said
     assert "the batch by heart, rate x 1 " in said
     run = read(tmp_path / "runs" / "run_1")
@@ -233,8 +259,10 @@ torch.save([*model.parameters(), *model.buffers(), torch.rand(3)], sys.argv[1])
 """
 
 
-def test_a_preflight_finds_what_is_wrong_in_a_model_that_knows_its_loss(tmp_path: Path) -> None:
-    said = trained(tmp_path, SOFTMAX, options=FLOWN)
+def test_a_preflight_finds_what_is_wrong_in_a_model_that_knows_its_loss(
+    tmp_path: Path, fast: Nursery
+) -> None:
+    said = trained(tmp_path, SOFTMAX, options=FLOWN, fast=fast)
     assert "LD501" in said
     assert "all but 2: unused.weight, unused.bias" in said
 
@@ -250,14 +278,16 @@ def test_a_preflight_finds_what_is_wrong_in_a_model_that_knows_its_loss(tmp_path
         (CLASSIFIER.replace("model(x)", "model(x) * 2"), "the script computes something between"),
     ],
 )
-def test_what_a_preflight_cannot_try_is_said(tmp_path: Path, text: str, why: str) -> None:
-    said = trained(tmp_path, text, options=FLOWN)
+def test_what_a_preflight_cannot_try_is_said(
+    tmp_path: Path, fast: Nursery, text: str, why: str
+) -> None:
+    said = trained(tmp_path, text, options=FLOWN, fast=fast)
     assert f"Loss Doctor: no preflight: {why}" in said
     assert "writer.preflight(model, batch, loss_fn, optimizer)" in said
 
 
-def test_parameters_that_no_one_model_holds(tmp_path: Path) -> None:
-    trained(tmp_path, PARTS)
+def test_parameters_that_no_one_model_holds(tmp_path: Path, fast: Nursery) -> None:
+    trained(tmp_path, PARTS, fast=fast)
     run = read(tmp_path / "runs" / "run_1")
     np.testing.assert_array_equal(run[LOSS].steps, np.arange(30))
     assert set(run[GRADIENT_NORM].columns) == {
@@ -269,16 +299,18 @@ def test_parameters_that_no_one_model_holds(tmp_path: Path) -> None:
     }
 
 
-def test_who_acts_in_an_environment_is_an_agent(tmp_path: Path) -> None:
+def test_who_acts_in_an_environment_is_an_agent(tmp_path: Path, fast: Nursery) -> None:
     """A policy gradient by hand: neither a name nor a loss function tells, and its loss need not fall."""
-    trained(tmp_path, "import gymnasium\nenv = gymnasium.make('CartPole-v1')\n" + CLASSIFIER)
+    trained(
+        tmp_path, "import gymnasium\nenv = gymnasium.make('CartPole-v1')\n" + CLASSIFIER, fast=fast
+    )
     run = read(tmp_path / "runs" / "run_1")
     assert run.facts["agent"] == "acts in an environment of gymnasium"
     assert is_reinforcement(run)
 
 
-def test_to_import_an_environment_is_not_to_act(tmp_path: Path) -> None:
-    trained(tmp_path, "import gymnasium\n" + CLASSIFIER)
+def test_to_import_an_environment_is_not_to_act(tmp_path: Path, fast: Nursery) -> None:
+    trained(tmp_path, "import gymnasium\n" + CLASSIFIER, fast=fast)
     run = read(tmp_path / "runs" / "run_1")
     assert "agent" not in run.facts
     assert not is_reinforcement(run)
@@ -293,24 +325,26 @@ for _ in range(3):
 """
 
 
-def test_plain_tensors_are_refused_in_words(tmp_path: Path) -> None:
-    said = trained(tmp_path, TENSORS)
+def test_plain_tensors_are_refused_in_words(tmp_path: Path, fast: Nursery) -> None:
+    said = trained(tmp_path, TENSORS, fast=fast)
     assert said.count("an optimizer of plain tensors is not watched; make them nn.Parameter") == 1
     assert "Warning" not in said
     assert "has taken a step" not in said, "it has"
     assert not (tmp_path / "runs").exists()
 
 
-def test_plain_tensors_beside_a_model_are_told_once(tmp_path: Path) -> None:
+def test_plain_tensors_beside_a_model_are_told_once(tmp_path: Path, fast: Nursery) -> None:
     """As the entropy's weight of soft actor-critic."""
-    said = trained(tmp_path, CLASSIFIER + "weight = torch.zeros(1, requires_grad=True)\n" + SCALAR)
+    said = trained(
+        tmp_path, CLASSIFIER + "weight = torch.zeros(1, requires_grad=True)\n" + SCALAR, fast=fast
+    )
     assert said.count("an optimizer of plain tensors is not watched; make them nn.Parameter") == 1
     assert "Warning" not in said
     assert said.endswith("recorded in runs/run_1; see tb-lossdiag check runs/run_1\n")
 
 
-def test_two_players_have_their_names(tmp_path: Path) -> None:
-    trained(tmp_path, PLAYERS)
+def test_two_players_have_their_names(tmp_path: Path, fast: Nursery) -> None:
+    trained(tmp_path, PLAYERS, fast=fast)
     run = read(tmp_path / "runs" / "run_1")
     assert (
         set(run[GLOBAL_NORM].columns)
@@ -333,8 +367,8 @@ def test_the_module_of_that_name_is_the_command(tmp_path: Path) -> None:
     assert said.endswith("recorded in runs/run_1; see tb-lossdiag check runs/run_1\n")
 
 
-def test_the_exit_code_is_kept(tmp_path: Path) -> None:
-    trained(tmp_path, CLASSIFIER + "sys.exit(7)\n", code=7)
+def test_the_exit_code_is_kept(tmp_path: Path, fast: Nursery) -> None:
+    trained(tmp_path, CLASSIFIER + "sys.exit(7)\n", code=7, fast=fast)
 
 
 def test_an_exception_is_shown_as_python_does(tmp_path: Path) -> None:
@@ -344,8 +378,8 @@ def test_an_exception_is_shown_as_python_does(tmp_path: Path) -> None:
     assert "recorded in runs/run_1" in rest
 
 
-def test_no_training_is_said(tmp_path: Path) -> None:
-    said = trained(tmp_path, "torch.save([torch.zeros(1)], sys.argv[1])\n")
+def test_no_training_is_said(tmp_path: Path, fast: Nursery) -> None:
+    said = trained(tmp_path, "torch.save([torch.zeros(1)], sys.argv[1])\n", fast=fast)
     assert "no optimizer of torch.optim has taken a step in this process" in said
     assert not (tmp_path / "runs").exists()
 

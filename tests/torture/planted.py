@@ -7,6 +7,7 @@ named: all that the modules hold which a recorded training has imported, and tha
 from __future__ import annotations
 
 import contextlib
+import gc
 import inspect
 import json
 import os
@@ -327,6 +328,7 @@ def main(mode: str, kind: str, steps: int, nth: int, *spared: str) -> None:
         with tempfile.TemporaryDirectory() as folder:  # whatever is imported late is imported now
             train(kind, folder, 4, Trap("count"))
         bare = asdict(train(kind, None, steps, Trap("count")))
+    gc.freeze()  # what is there before is no concern of a fork's: neither its collector nor our looks at all objects walk over it
     read = mode == "once"
     _tell("", bare)
     _tell("", forked(lambda: attempt(None, mode, kind, steps, read=True)))

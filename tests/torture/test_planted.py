@@ -81,9 +81,9 @@ def _steps(cells: Iterable[str]) -> list[int]:
 
 @pytest.mark.timeout(1200)  # seconds on a machine that has them, minutes on one that many share
 def test_nothing_of_ours_ends_a_training() -> None:
-    """A third of the places with every change; all of them, in all kinds of loops, in the torture."""
-    outcomes = planted("always", "plain", 10, *JUDGING, nth=3, limit=1100)
-    assert len(outcomes) > 200
+    """An eighth of the places with every change; all of them, in all kinds of loops, in the torture."""
+    outcomes = planted("always", "plain", 10, *JUDGING, nth=8, limit=1100)
+    assert len(outcomes) > 90
     assert harm(outcomes) == []
 
 

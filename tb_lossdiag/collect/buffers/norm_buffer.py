@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -151,21 +152,45 @@ class NormBuffer:
 
     def take(self) -> Iterator[FrameBlock]:
         """The waiting steps as blocks of the frames "parameter", "step" and "group", after one transfer."""
-        rows, self._rows = list(map(_whole, self._rows)), []
+        rows, self._rows = self._rows, []
         norms, self._norms, self._puts = self._norms, [], 0
         if rows and norms:
             yield from self.blocks(rows, _matrix(norms, len(self.columns)))
 
-    def blocks(self, rows: Sequence[StepInfo], values: Floats) -> Iterator[FrameBlock]:
+    def blocks(self, rows: Sequence[StepInfo | CalmRow], values: Floats) -> Iterator[FrameBlock]:
         """Steps whose norms are on the host, float32[n, C], those of a row's columns first."""
-        norms, broken = _spread(values, rows)
-        self.suspects.saw(norms[-1], rows[-1].scaled)
-        steps = np.array([row.step for row in rows], np.int64)
-        times = np.array([row.walltime for row in rows])
+        told = _Told(*zip(*map(_cells, rows), strict=True))
+        norms, broken = _spread(values, told)
+        last = rows[-1]
+        self.suspects.saw(norms[-1], last.scaled if isinstance(last, StepInfo) else frozenset())
+        steps, times = np.array(told.steps, np.int64), np.array(told.walltimes)
         parts = {GRADIENT_NORM: norms, GRADIENT_NONFINITE: broken}
         yield FrameBlock(self.columns, steps, times, parts)
-        yield FrameBlock((self.name,), steps, times, _of_steps(rows, norms, broken))
-        yield from _of_groups(self.name, rows, steps, times)
+        yield FrameBlock((self.name,), steps, times, _of_steps(told, norms, broken))
+        yield from _of_groups(self.name, told.rates, steps, times)
+
+
+class _Told(NamedTuple):
+    """What the host knows of some steps, attribute by attribute, as `StepInfo` has them."""
+
+    steps: tuple[int, ...]
+    walltimes: tuple[float, ...]
+    seconds: tuple[float, ...]
+    own: tuple[float, ...]
+    where: tuple[Steps | None, ...]
+    broken: tuple[Floats | None, ...]
+    rates: tuple[Sequence[GroupRates], ...]
+    counts: tuple[int, ...]
+    named: tuple[bool, ...]
+
+
+_cells_of: Callable[[StepInfo], tuple[Any, ...]] = operator.attrgetter(
+    "step", "walltime", "seconds", "own", "where", "broken", "rates", "steps", "named"
+)
+
+
+def _cells(row: StepInfo | CalmRow) -> tuple[Any, ...]:
+    return _cells_of(row) if isinstance(row, StepInfo) else row
 
 
 def renamed(rows: Sequence[StepInfo], rename: Rename) -> dict[int, int]:
@@ -200,55 +225,55 @@ def _matrix(mixed: Sequence[Tensor | list[float]], width: int) -> Floats:
     return values
 
 
-def _spread(values: Floats, rows: Sequence[StepInfo]) -> tuple[Floats, Floats]:
+def _spread(values: Floats, told: _Told) -> tuple[Floats, Floats]:
     """Norms and non-finite elements float32[n, C]; NaN where a parameter had no gradient."""
     norms: Floats = values.copy()
     broken: Floats = (~np.isfinite(values)).astype(np.float32)
-    for index, row in enumerate(rows):
-        count = values.shape[1] if row.where is None else len(row.where)
-        if row.broken is not None:
-            broken[index, :count] = row.broken
-        if row.where is not None:
+    for index, (where, bad) in enumerate(zip(told.where, told.broken, strict=True)):
+        if bad is not None:
+            broken[index, : values.shape[1] if where is None else len(where)] = bad
+        if where is not None:
             for matrix in (norms, broken):
-                some = matrix[index, :count].copy()
+                some = matrix[index, : len(where)].copy()
                 matrix[index] = np.nan
-                matrix[index, row.where] = some
+                matrix[index, where] = some
     return norms, broken
 
 
 def _of_groups(
-    name: str, rows: Sequence[StepInfo], steps: Steps, times: Doubles
+    name: str, rates: Sequence[Sequence[GroupRates]], steps: Steps, times: Doubles
 ) -> Iterator[FrameBlock]:
     """The rates of all steps; a block begins where the number of groups changes."""
-    counts = np.array([len(row.rates) for row in rows])
-    ends = [*(np.flatnonzero(counts[1:] != counts[:-1]) + 1).tolist(), len(rows)]
+    counts = np.array(list(map(len, rates)))
+    ends = [*(np.flatnonzero(counts[1:] != counts[:-1]) + 1).tolist(), len(rates)]
     for first, end in zip([0, *ends[:-1]], ends, strict=True):
         part = slice(first, end)
-        values = _rates(rows[part])
+        values = _rates(rates[part])
         if values.size:
             by_quantity = {quantity: values[:, :, i] for i, quantity in enumerate(RATES)}
             names = columns(name, int(counts[first]))
             yield FrameBlock(names, steps[part], times[part], by_quantity)
 
 
-def _rates(rows: Sequence[StepInfo]) -> Floats:
+def _rates(rates: Sequence[Sequence[GroupRates]]) -> Floats:
     """float32[n, groups, RATES]; most steps share the very list of their rates."""
-    distinct = {id(row.rates): row.rates for row in rows}
+    keys = list(map(id, rates))
+    distinct = dict(zip(keys, rates, strict=True))
     places = {key: place for place, key in enumerate(distinct)}
     values: Floats = np.array(list(distinct.values()), np.float32)
-    return values[[places[id(row.rates)] for row in rows]]
+    return values[[places[key] for key in keys]]
 
 
-def _of_steps(rows: Sequence[StepInfo], norms: Floats, broken: Floats) -> dict[Quantity, Floats]:
+def _of_steps(told: _Told, norms: Floats, broken: Floats) -> dict[Quantity, Floats]:
     had_one = ~np.isnan(broken)
     square: Doubles = np.where(had_one, norms.astype(np.float64) ** 2, 0.0)
     total = np.sqrt(square.sum(axis=1))
     nothing = ~had_one.any(axis=1)
     columns: dict[Quantity, Any] = {
-        STEPS: [row.steps for row in rows],
+        STEPS: told.counts,
         GLOBAL_NORM: np.where(nothing, np.nan, total),
         NONFINITE_STEPS: np.where(nothing, np.nan, np.nansum(broken, axis=1) > 0),
-        STEP_SECONDS: [row.seconds for row in rows],
-        OWN_SECONDS: [row.own for row in rows],
+        STEP_SECONDS: told.seconds,
+        OWN_SECONDS: told.own,
     }
     return {quantity: np.array(v, np.float32)[:, None] for quantity, v in columns.items()}

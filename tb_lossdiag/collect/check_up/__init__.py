@@ -15,6 +15,7 @@ In reading order:
 - `gradients`: what happens to gradients between two steps, in order: reset, backward, unscale, clip, use, change after use
 - `norms`: gradient norms at one moment of a step
 - `left`: gradients that a pass for another optimizer's step has left in these parameters
+- `parts`: whether several backward passes of a step are of samples of their own
 - `customs`: custom autograd functions: the gradient on both sides of each
 - `free_scales`: parameters that belong to no layer, as learned weights of a loss' terms do: whether the loss is a mere multiple of what they say
 - `addends`: what a loss is added up from, as far as its graph shows: parts with a path to something that is trained, and parts without
@@ -22,8 +23,11 @@ In reading order:
 - `used`: gradients that a step has already used, and changes of them
 - `unchanged`: whether a step changed the parameters
 - `copies`: second networks, and how far each is from the trained one that it is shaped like
+- `remembered`: what the batch normalisation of a second network remembers, beside that of the trained one
 - `rounding`: whether steps get lost in the rounding of half-precision weights
 - `strangers`: parameters that take part in the forward pass and belong neither to the model nor to its optimizer
+- `loose`: tensors that get gradients and that no module and no optimizer holds
+- `judged`: what a judge beside the model is given: what the model made, and what it did not make, such as real pictures
 - `drawn`: whether matrices are as they were drawn, or have learned before
 - `scheduler_order`: whether a learning rate scheduler moves before its optimizer's first step
 - `values`: facts on their way to records: numbers known at once, or 0-d tensors still on their device

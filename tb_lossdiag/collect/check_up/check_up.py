@@ -12,6 +12,9 @@ import torch
 
 from tb_lossdiag.collect.check_up.copies import Copies
 from tb_lossdiag.collect.check_up.drawn import Drawn
+from tb_lossdiag.collect.check_up.functions import Kind
+from tb_lossdiag.collect.check_up.judged import Judged
+from tb_lossdiag.collect.check_up.loose import Loose
 from tb_lossdiag.collect.check_up.loss.measured_call import MeasuredCall
 from tb_lossdiag.collect.check_up.loss.trained import Trained
 from tb_lossdiag.collect.check_up.mode import FunctionCall, Switchboard, switchboard
@@ -75,6 +78,8 @@ class CheckUp:
         self._first_step = FirstStep(subject)
         self._copies = Copies(subject)
         self._strangers, self._drawn = Strangers(subject), Drawn(subject)
+        self._loose = Loose(subject)
+        self._judged = Judged(subject.root())
         self._compared: list[Measurement] = []
         self._rounding = Rounding(subject)
         self._process = os.getpid()
@@ -114,6 +119,8 @@ class CheckUp:
         self._copies.begin()
         self._copies.keep()
         self._strangers.begin()
+        self._loose.begin()
+        self._judged.begin()
         HOOKS.add(self)
         board = switchboard()
         if board.add(self):
@@ -136,8 +143,10 @@ class CheckUp:
         if self._now is None:
             return
         self._compared = self._copies.samples()
-        if untrained := self._strangers.facts():
+        if untrained := {**self._strangers.facts(), **self._loose.facts()}:
             self._compared.append(to_sample({self._subject.name: untrained}))
+        if judged := self._judged.facts():
+            self._compared.append(to_sample({self._subject.name: judged}))
         if drawn := self._drawn.facts():
             self._compared.append(to_sample({self._subject.name: drawn}))
         self._rounding.before_step()
@@ -166,7 +175,12 @@ class CheckUp:
         self._now.after_step()
         self.trained = self._now.calls.trained
         lines = self._now.lines()
-        self._facts = {**self._now.calls.facts(), **lines, **self._strangers.words()}
+        self._facts = {
+            **self._now.calls.facts(),
+            **lines,
+            **self._strangers.words(),
+            **self._loose.words(),
+        }
         if self._now.forwards.keeps:
             done = self._now.forwards.confirmed
             given = None if done is None else done.arguments
@@ -215,6 +229,8 @@ class CheckUp:
     def before(self, call: FunctionCall) -> None:
         """A torch function is about to run."""
         if self._now is not None:
+            if call.kind is Kind.BACKWARD:
+                self._loose.backward(t for t in call.tensors() if isinstance(t, torch.Tensor))
             self._now.before(call)
 
     def after(self, call: FunctionCall) -> None:
@@ -226,23 +242,32 @@ class CheckUp:
         """A module is called."""
         if self._now is not None:
             self._copies.called(call.module)
+            self._judged.entered(call.module, call.args)
             if self._now.forwards.inside:
                 self._strangers.called(call.module, call.args)
-            self._now.forwards.entered(call)
+            else:
+                self._strangers.beside(call.module)
+                self._loose.called(call.args)
+            self._now.entered(call)
 
     def left(self, call: ModuleCall) -> None:
         """It has returned."""
         if self._now is not None:
+            self._strangers.left(call.module, (call.args, call.kwargs))
+            self._judged.left(call.module, call.output)
             self._now.forwards.left(call)
 
     def aside(self, call: ModuleCall) -> None:
         """A module is called without gradients."""
         if self._now is not None:
             self._copies.called(call.module)
+            self._judged.entered(call.module, call.args)
             self._now.forwards.aside(call)
 
     def answered(self, call: ModuleCall) -> None:
         """It has returned."""
+        if self._now is not None:
+            self._judged.left(call.module, call.output)
 
     def exported(self) -> None:
         """The model is being exported: hooks would make that fail, so this check-up ends."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from tb_lossdiag.collect.check_up.remembered import Remembered
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.values import Facts, part, to_sample
 from tb_lossdiag.collect.state.measurement import Measurement
@@ -42,6 +43,7 @@ class Copies:
         self._first: dict[str, tuple[Tensor, Tensor]] = {}
         self._versions: dict[str, list[tuple[int, int]]] = {}
         self._beginning: list[Tensor] | None = None
+        self._remembered = Remembered()
         self.begin()
 
     def begin(self) -> None:
@@ -118,6 +120,7 @@ class Copies:
             column = next(self._free(name, columns))
             columns[column] = self._facts(column, mine, original) | self._began(copy)
             columns[column] |= self._written(column, copy)
+            columns[column] |= self._remembered.facts(column, copy, dict(originals)[name])
         return [to_sample(columns)] if columns else []
 
     def _free(self, name: str, taken: dict[str, Facts]) -> Iterator[str]:

@@ -40,6 +40,11 @@ class Drawn:
         return {LEARNED_BEFORE: (learned & (uneven[-1] >= _LAST)).float()}
 
 
+def as_drawn(matrix: nn.Parameter) -> bool:
+    """Whether it varies, and its rows and columns no more than draws of one distribution would."""
+    return _is_matrix(matrix) and bool(_unevenness(matrix.detach()) < _SURE)
+
+
 def _matrices(model: nn.Module) -> list[Tensor]:
     """Weights of layers, no tables: a row of those may be 0 by design."""
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}

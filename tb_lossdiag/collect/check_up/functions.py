@@ -81,6 +81,12 @@ _SPELLINGS = {
     "min": "min minimum",
     "max": "max maximum",
     "topk": "topk",
+    "product": "einsum bmm matmul mm __matmul__ __rmatmul__",
+    "select": "masked_select",
+    "fill": "masked_fill",
+    "diagonal": "diag diagonal",
+    "distance": "pairwise_distance",
+    "cosine": "cosine_similarity",
 }
 PLAIN = {spelling: name for name, all_ in _SPELLINGS.items() for spelling in all_.split()}
 """Operations that a loss may be written with, by all their spellings."""

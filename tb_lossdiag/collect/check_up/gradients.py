@@ -14,6 +14,7 @@ from tb_lossdiag.collect.check_up.functions import Kind
 from tb_lossdiag.collect.check_up.left import Left
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.norms import Norms, gradient_norms
+from tb_lossdiag.collect.check_up.parts import Parts
 from tb_lossdiag.collect.check_up.root_value import root_value
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.used import Used, address
@@ -30,6 +31,7 @@ from tb_lossdiag.quantities import (
     FIRST_BACKWARD_NORM,
     LATE_CLIPS,
     LATE_FACTOR,
+    OTHER_SAMPLES,
     PASSES_ALIKE,
     REACHING_PASSES,
     STEP_NORM,
@@ -85,6 +87,7 @@ class Gradients:
         self._cleared = False
         self._thrown = 0
         self._left = Left()
+        self.parts = Parts(subject.held())
         self._empty_clips = 0
         self._addends = 0
         self.clip_line = ""
@@ -102,6 +105,7 @@ class Gradients:
             self._root = root_value(call)
             self._addends = attached_addends(call.args[0] if call.args else None)
             self._left.begins(self._subject.held())
+            self.parts.passes()
             self._before_backward()
         elif call.kind in (Kind.SCALE, Kind.CLAMP):
             self._late = self._used.touched(call.tensors())
@@ -198,7 +202,7 @@ class Gradients:
             **late,
             **step,
             BACKWARDS: float(self.backwards),
-            **({THROWN_PASSES: float(self._thrown)} if self.backwards > 1 else {}),
+            **self._several(),
             PASSES_ALIKE: self._alike,
             **self._left.facts(),
             **({EMPTY_CLIPS: float(self._empty_clips)} if self._empty_clips else {}),
@@ -216,6 +220,12 @@ class Gradients:
                 self._clips.count > 0 and self._clips.before_unscale and self._scaled()
             ),
         }
+
+    def _several(self) -> Facts:
+        """Of more than one pass."""
+        if self.backwards == 1:
+            return {}
+        return {THROWN_PASSES: float(self._thrown), OTHER_SAMPLES: self.parts.others}
 
     def _added(self) -> Facts:
         """Of the one pass of a step: another may bring what this one lacks."""

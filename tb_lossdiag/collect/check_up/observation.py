@@ -16,6 +16,7 @@ from tb_lossdiag.collect.check_up.loss.calls import Calls
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model import additions
 from tb_lossdiag.collect.check_up.model.forward import Forwards
+from tb_lossdiag.collect.check_up.model.hooks import ModuleCall, keywords
 from tb_lossdiag.collect.check_up.norms import Norms, gradient_norms
 from tb_lossdiag.collect.check_up.source import reached
 from tb_lossdiag.collect.check_up.subject import Subject
@@ -46,6 +47,7 @@ class CheckUpState:
         self.forwards = Forwards(subject.root(), activations=activations, held=subject.held())
         self.calls.values, self.calls.masks = self.forwards.values, self.forwards.masks
         self.calls.sequences, self.calls.dials = self.forwards.sequences, self.forwards.dials
+        self.calls.read = self.forwards.read
         self.gradients = Gradients(subject)
         self.customs = Customs(subject)
         self.free = FreeScales(subject)
@@ -81,6 +83,12 @@ class CheckUpState:
         if self.forwards.confirmed:
             found[ASLEEP_PARTS] = LINES.join(self.forwards.confirmed.asleep.names())
         return {name: line for name, line in found.items() if line}
+
+    def entered(self, call: ModuleCall) -> None:
+        """A module is called while gradients are recorded."""
+        self.forwards.entered(call)
+        if call.module is self._subject.root():
+            self.gradients.parts.asked((call.args, keywords(call.module)))
 
     def claimed(self, others: Sequence[torch.Tensor]) -> None:
         """Another check-up's optimizer makes its step with these parameters."""
@@ -121,6 +129,8 @@ class CheckUpState:
         if call.kind is Kind.LOSS:
             self._lost(call)
         elif call.kind is Kind.PLAIN:
+            if call.name == "max":
+                self.forwards.routes(call)
             self._noted(call)
         elif call.kind is Kind.ACTIVATION:
             self.forwards.function(call, self._fed_by)

@@ -59,7 +59,7 @@ class Outcome:
             **facts,
             **seen.forwards.evaluated,
             **seen.calls.targets.facts(),
-            **self._repeats.facts(None if done is None else done.samples),
+            **({} if done is None else self._repeats.facts(done.samples, done.small)),
             **seen.gradients.facts(seen.at_step, seen=functions),
             **({} if seen.snapshot is None else seen.snapshot.facts()),
             SCHEDULER_EARLY: math.nan if may_have_skipped else seen.scheduler_early,

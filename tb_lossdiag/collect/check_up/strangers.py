@@ -1,19 +1,20 @@
-"""Parameters that take part inside of the model's forward pass and belong neither to the model nor to its optimizer."""
+"""Parameters that take part in a model's forward pass, or in a loss beside it, and belong neither to the model nor to its optimizer."""
 
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from tb_lossdiag.collect.check_up.drawn import as_drawn
 from tb_lossdiag.collect.check_up.model.inputs import tensors_in
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.values import Facts, part
-from tb_lossdiag.quantities import REDRAWN, UNREGISTERED
+from tb_lossdiag.quantities import REDRAWN, UNHELD, UNREGISTERED
 
 _MOST = 64
 _SAMPLED = 1024
@@ -58,12 +59,37 @@ class Strangers:
         self._made: list[_Seen] = []
         self._redrawn: list[_Seen] = []
         self._ever = False
+        self._beside: dict[int, _Seen] = {}
+        self._within: nn.Module | None = None
 
     def begin(self) -> None:
         """A check-up begins."""
         both = {**self._new, **self._seen}
         self._seen = {i: seen for i, seen in both.items() if seen.parameter() is not None}
-        self._new, self._known = {}, None
+        self._new, self._known, self._within = {}, None, None
+        kept = self._beside.items()
+        self._beside = {i: seen for i, seen in kept if seen.parameter() is not None}
+
+    def beside(self, module: nn.Module) -> None:
+        """A module is called outside of the model's forward pass."""
+        if self._within is None:
+            self._within = module
+
+    def left(self, module: nn.Module, given: object) -> None:
+        """A module that was called there, with these arguments, has returned: a criterion may have weights of its own.
+
+        What is one layer, as drawn, and works on what the model made is to be learned. A larger network may judge, and stay as it is.
+        """
+        if module is not self._within:
+            return
+        self._within = None
+        mine = list(module.parameters(recurse=False))
+        known = len(self._beside) >= _MOST or any(id(p) in self._beside for p in mine)
+        if known or not mine or len(mine) < sum(1 for _ in module.parameters()):
+            return
+        ours = any(id(p) in self._ours() or is_lazy(p) for p in mine)
+        if not ours and _made(given) and _to_be_learned(mine):
+            self._beside |= {id(p): _see(p, module, behind=True) for p in mine}
 
     def called(self, module: nn.Module, given: object = ()) -> None:
         """A module is called inside of the model's forward pass, with these arguments."""
@@ -72,14 +98,7 @@ class Strangers:
             return
         for parameter in (p for p in mine if id(p) not in self._ours()):
             if self._of(parameter) is None and len(self._seen) + len(self._new) < _MOST:
-                before = part(parameter, _SAMPLED).clone()
-                kind, behind = (
-                    type(module).__name__,
-                    any(t.requires_grad for t in tensors_in(given)),
-                )
-                self._new[id(parameter)] = _Seen(
-                    weakref.ref(parameter), before, kind, parameter.shape, behind
-                )
+                self._new[id(parameter)] = _see(parameter, module, behind=_made(given))
 
     def _of(self, parameter: nn.Parameter) -> _Seen | None:
         seen = self._seen.get(id(parameter), self._new.get(id(parameter)))
@@ -120,12 +139,34 @@ class Strangers:
         """How many, asked before the step; nothing where there never were any."""
         self._redrawn = self._drawn_anew()
         self._ever |= bool(self._redrawn)
+        found: Facts = {UNHELD: float(len(self._still(self._beside)))} if self._beside else {}
         if not self._seen and not self._ever:
-            return {}
+            return found
         again: Facts = {REDRAWN: float(len(self._redrawn))} if self._ever else {}
-        return {UNREGISTERED: float(len(self._untrained())), **again}
+        return {UNREGISTERED: float(len(self._untrained())), **again, **found}
 
     def words(self) -> dict[str, str]:
         """The classes of their modules."""
-        kinds = dict.fromkeys(seen.kind for seen in (*self._seen.values(), *self._redrawn))
-        return {"unregistered": ", ".join(kinds)} if kinds else {}
+        inside, beside = (*self._seen.values(), *self._redrawn), self._beside.values()
+        kinds = {"unregistered": _kinds(inside), "unheld": _kinds(beside)}
+        return {name: words for name, words in kinds.items() if words}
+
+
+def _kinds(some: Iterable[_Seen]) -> str:
+    return ", ".join(dict.fromkeys(seen.kind for seen in some))
+
+
+def _see(parameter: nn.Parameter, module: nn.Module, *, behind: bool) -> _Seen:
+    before, kind = part(parameter, _SAMPLED).clone(), type(module).__name__
+    return _Seen(weakref.ref(parameter), before, kind, parameter.shape, behind)
+
+
+def _made(given: object) -> bool:
+    """Whether a trained layer made any of these."""
+    return any(t.requires_grad for t in tensors_in(given))
+
+
+def _to_be_learned(some: list[nn.Parameter]) -> bool:
+    """Whether all want a gradient and matrices are as they were drawn, of which there is one."""
+    matrices = [p for p in some if p.dim() > 1]
+    return bool(matrices) and all(p.requires_grad for p in some) and all(map(as_drawn, matrices))

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from tb_lossdiag.collect.state.gradient_versions import GradientVersions, representatives
+from tb_lossdiag.collect.state.gradient_versions import GradientVersions
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.transfer import gather, is_whole, local
 from tb_lossdiag.collect.unrest import Unrest
@@ -44,6 +44,9 @@ class Order(NamedTuple):
 
     after_step: float = UNKNOWN
     before_unscale: float = UNKNOWN
+
+
+UNSEEN = Order()
 
 
 class ClipCall(NamedTuple):
@@ -175,18 +178,25 @@ class ClipLedger:
         after: Tensor | None = None,
         order: Order,
         scale: float = 1.0,
+        grads: Sequence[Tensor] = (),
     ) -> None:
-        """Remember a clip that has just been done, of gradients that carried this loss scale."""
-        held = [parameter for parameter in parameters if parameter.grad is not None]
-        column = self._column("clip" if after is None else "clip value", held)
-        mark, ids = GradientVersions(representatives(held)), list(map(id, held))
+        """Remember a clip that has just been done, of gradients that carried this loss scale; they may be given where all have one."""
+        held = parameters
+        if not len(grads) == len(parameters) > 0:
+            held = [parameter for parameter in parameters if parameter.grad is not None]
+            grads = [parameter.grad for parameter in held if parameter.grad is not None]
+        column, ids = (
+            self._column("clip" if after is None else "clip value", held),
+            list(map(id, held)),
+        )
+        mark = GradientVersions.of(ids, grads)
         if ids != self.agreed or self.calls or after is not None:
             self._unrest.stir()
         if ids != self._ids or not self.clipped:
             self._ids, self.clipped = ids, set(ids)
         if each is not None and scale != 1.0:
             each = each / scale
-        here, known = total.detach(), True
+        here, known = total.detach() if total.requires_grad else total, True
         if type(total) is not Tensor:
             here, known = local(here), is_whole(total)
         call = ClipCall(here, float(bound), after, order, each, ids, mark, known)

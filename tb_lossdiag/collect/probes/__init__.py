@@ -12,12 +12,14 @@ In reading order:
 - `dropped`: calls of dropout that nobody told the mode
 - `future_leak`: does the future change the past, and does the start reach the end?
 - `document_leak`: do documents of one row know each other?
+- `order_blind`: does the order of tokens tell anything?
+- `unused_inputs`: does every input matter?
 - `eval_noise`: is it the same twice in eval()?
 - `changes`: how much outputs differ
 - `session`: the passes of one check-up's probes
 - `passes`: one forward pass of a copy
 - `survey`: what a model holds, and what stands in the way of a copy
-- `copies`: a copy without hooks
+- `copies`: a copy without hooks, in eval() or as it is
 - `closures`: functions that modules hold, made anew for a copy
 - `outside`: models that its code finds by a global name
 - `generators`: the states of all random number generators

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+ROUNDING = 1e-3
+"""Of the outputs' spread; below this it is rounding."""
 _TINY = 1e-30
 
 
@@ -24,12 +26,22 @@ def change(before: Tensor, after: Tensor, axis: int, which: Tensor) -> float:
     if before.shape != after.shape:
         return float("nan")
     one, other = (t.movedim(axis, 0)[which].float() for t in (before, after))
-    scale = before.float().std()
-    if not (
-        bool(one.isfinite().all() and other.isfinite().all() and scale > _TINY) and one.numel()
-    ):
+    return difference(one, other, float(before.float().std()))
+
+
+def difference(one: Tensor, other: Tensor, spread: float) -> float:
+    """Largest difference of an element of a sample, the median over the samples along the first axis, over this spread; NaN as above."""
+    finite = bool(one.isfinite().all() and other.isfinite().all())
+    if not (finite and spread > _TINY and one.numel()):
         return float("nan")
-    return float((one - other).abs().reshape(len(one), -1).amax(1).median() / scale)
+    return float((one - other).abs().reshape(len(one), -1).amax(1).median() / spread)
+
+
+def whole_change(before: Tensor, after: Tensor) -> float:
+    """The same of all samples, along the first axis."""
+    return change(
+        before, after, 0, torch.ones(before.shape[0], dtype=torch.bool, device=before.device)
+    )
 
 
 def largest(changes: Sequence[float]) -> float:

@@ -1,4 +1,4 @@
-"""A copy of a model without hooks, in eval()."""
+"""A copy of a model without hooks, in eval() or as it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from tb_lossdiag.collect.probes.closures import Rebinding
 from tb_lossdiag.collect.probes.survey import HOOKS, Survey
 
 
-def copied(root: nn.Module, found: Survey) -> tuple[nn.Module, list[tuple[str, nn.Module]]]:
+def copied(
+    root: nn.Module, found: Survey, *, training: bool = False
+) -> tuple[nn.Module, list[tuple[str, nn.Module]]]:
     """(the copy, (name, module) of all of its modules): tensors are detached clones without gradients, hooks are left out.
 
     Modules that are not registered have the name of the place where they are.
@@ -19,6 +21,7 @@ def copied(root: nn.Module, found: Survey) -> tuple[nn.Module, list[tuple[str, n
     Args:
         root: the model.
         found: what it holds.
+        training: leave the modes as they are; else all is in eval().
     """
     ordinary = {i: t for i, t in found.tensors.items() if _ordinary(t)}
     memo: dict[int, Any] = {**found.shared, **{i: _clone(t) for i, t in ordinary.items()}}
@@ -28,7 +31,8 @@ def copied(root: nn.Module, found: Survey) -> tuple[nn.Module, list[tuple[str, n
     rebinding = Rebinding(memo)
     for module, name in found.functions:
         vars(memo[id(module)])[name] = rebinding.copied(vars(module)[name])
-    new.eval()
+    if not training:
+        new.eval()
     registered = {id(module) for module in root.modules()}
     others = [(path, memo[id(m)]) for path, m in found.modules if id(m) not in registered]
     return new, [*new.named_modules(), *others]

@@ -24,7 +24,8 @@ _FLAGS = 2
 class DocumentLeak:
     """The probe, for models that are told where the documents of a row begin."""
 
-    forwards = 2
+    ahead = True
+    compares = True
 
     def __init__(self) -> None:
         self.done = False
@@ -53,7 +54,7 @@ def two_documents(given: Sequence[Tensor]) -> tuple[Tensor, Tensor] | None:
     Args:
         given: the model's arguments.
     """
-    tokens = next((t for t in given if _tokens(t)), None)
+    tokens = next((t for t in given if tokens_like(t)), None)
     begins = None if tokens is None else starts(given, (tokens.shape[0], tokens.shape[1]))
     if begins is None:
         return None
@@ -66,7 +67,7 @@ def two_documents(given: Sequence[Tensor]) -> tuple[Tensor, Tensor] | None:
     return (first & both, last) if bool(both.any()) else None
 
 
-def _tokens(tensor: Tensor) -> bool:
+def tokens_like(tensor: Tensor) -> bool:
     """Whether these may be tokens: neither places nor numbers of documents, nor a mask."""
     if tensor.dim() != _SEQUENCE or tensor.dtype != torch.int64 or tensor.shape[1] < _SHORTEST:
         return False
@@ -79,7 +80,7 @@ def _rewritten(first: Tensor) -> Callable[[Tensor], Tensor]:
     inner[:, 0] = inner[:, -1] = False
 
     def act(tensor: Tensor) -> Tensor:
-        if tensor.shape == inner.shape and _tokens(tensor):
+        if tensor.shape == inner.shape and tokens_like(tensor):
             for row, places in zip(tensor, inner, strict=True):
                 kinds, which = row[places].unique(return_inverse=True)
                 row[places] = kinds[(which + 1) % max(len(kinds), 1)]

@@ -1,12 +1,9 @@
-"""Is it the same twice in eval()? The same input is given again, with other random numbers."""
+"""Is it the same twice in eval()? Other probes' passes tell it by the way; else the same input is given again, with other random numbers."""
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-
 from tb_lossdiag.collect.check_up.values import Facts
-from tb_lossdiag.collect.probes.changes import change, largest
+from tb_lossdiag.collect.probes.changes import largest, whole_change
 from tb_lossdiag.collect.probes.probe import Inapplicable
 from tb_lossdiag.collect.probes.session import Session
 from tb_lossdiag.quantities import PROBE_FORGOTTEN_DROPOUT, PROBE_NOISE, Unprobed
@@ -15,7 +12,8 @@ from tb_lossdiag.quantities import PROBE_FORGOTTEN_DROPOUT, PROBE_NOISE, Unprobe
 class EvalNoise:
     """The probe."""
 
-    forwards = 2
+    ahead = False
+    compares = True
 
     def __init__(self) -> None:
         self.done = False
@@ -27,14 +25,14 @@ class EvalNoise:
             Inapplicable: it returns no numbers.
         """
         self.done = True
-        before, _ = session.plain()
-        after, seen = session.ask(session.act, anew=True)
-        if not before:
-            raise Inapplicable(Unprobed.OUTPUTS)
-        pairs = zip(before, after, strict=False)
-        noise = largest([change(a, b, 0, _all(a)) for a, b in pairs])
-        return {PROBE_NOISE: noise, PROBE_FORGOTTEN_DROPOUT: float(seen.forgotten)}
+        noise, calls = session.noise or _asked(session)
+        return {PROBE_NOISE: noise, PROBE_FORGOTTEN_DROPOUT: float(calls)}
 
 
-def _all(tensor: Tensor) -> Tensor:
-    return torch.ones(tensor.shape[0], dtype=torch.bool, device=tensor.device)
+def _asked(session: Session) -> tuple[float, int]:
+    before, _ = session.plain()
+    after, seen = session.ask(session.act, anew=True)
+    if not before:
+        raise Inapplicable(Unprobed.OUTPUTS)
+    pairs = zip(before, after, strict=False)
+    return largest([whole_change(a, b) for a, b in pairs]), seen.forgotten

@@ -28,7 +28,8 @@ _NONE = 1e-3
 class FutureLeak:
     """The probe, for models that are trained on their own input, shifted by one."""
 
-    forwards = 2
+    ahead = True
+    compares = True
 
     def __init__(self) -> None:
         self.done = False
@@ -42,9 +43,10 @@ class FutureLeak:
         self.done = True
         shape = sequence_shape(session)
         half = _middle(session, shape)
-        before, after = _answers(session, shape, slice(half, None))
-        seen = _changed(before, after, slice(0, half))
-        if seen > _NONE and not _changed(before[:1], after[:1], slice(0, half)) > _NONE * seen:
+        early = slice(0, half)
+        before, after = _answers(session, shape, slice(half, None), same=early)
+        seen = _changed(before, after, early)
+        if seen > _NONE and not _changed(before[:1], after[:1], early) > _NONE * seen:
             seen = 0.0  # the first row has none before it: the others see these, as pieces of one text do
         return {
             PROBE_FUTURE_CHANGE: seen,
@@ -55,7 +57,8 @@ class FutureLeak:
 class ShortReach:
     """Does the start reach the end? The first quarter is replaced, and the last quarter's outputs are compared."""
 
-    forwards = 2
+    ahead = True
+    compares = True
 
     def __init__(self) -> None:
         self.done = False
@@ -101,20 +104,41 @@ def _middle(session: Session, shape: tuple[int, int]) -> int:
     return max(1, min(length, int(ends.median())) // 2)
 
 
-def _answers(session: Session, shape: tuple[int, int], places: slice) -> tuple[Tensor, Tensor]:
-    return answered(session, shape, _replaced(shape, places))
+def _answers(
+    session: Session, shape: tuple[int, int], places: slice, *, same: slice | None = None
+) -> tuple[Tensor, Tensor]:
+    return answered(session, shape, _replaced(shape, places), same=same)
 
 
 def answered(
-    session: Session, shape: tuple[int, ...], replaced: Callable[[Tensor], Tensor]
+    session: Session,
+    shape: tuple[int, ...],
+    replaced: Callable[[Tensor], Tensor],
+    *,
+    same: slice | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """What is returned for each place, and what it is once something was replaced.
+    """What is returned for each place, and what it is once something was replaced; `same`: places that should not change by it.
 
     Raises:
         Inapplicable: nothing is.
     """
     before, _ = session.plain()
-    after, _ = session.ask(lambda tensor: replaced(session.act(tensor)))
+
+    def act(tensor: Tensor) -> Tensor:
+        return replaced(session.act(tensor))
+
+    if same is None:
+        return _for_places(before, session.ask(act)[0], shape)
+
+    def changed(after: list[Tensor]) -> float:
+        return _changed(*_for_places(before, after, shape), same)
+
+    return _for_places(before, session.ask_quietly(act, changed=changed)[0], shape)
+
+
+def _for_places(
+    before: list[Tensor], after: list[Tensor], shape: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
     for one, other in zip(before, after, strict=False):
         if one.shape[:2] == shape and one.shape == other.shape:
             return one, other

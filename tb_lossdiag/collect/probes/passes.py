@@ -25,7 +25,7 @@ class Raised(Exception):  # noqa: N818  (a reason, not an error)
 
 
 def answer(root: nn.Module, found: Survey, given: Arguments, meetings: Meetings) -> list[Tensor]:
-    """The real tensors, not of one number alone, that a new copy of the model returns.
+    """The real tensors, not of one number alone, that a new copy of the model returns in eval().
 
     Args:
         root: the model.
@@ -36,16 +36,38 @@ def answer(root: nn.Module, found: Survey, given: Arguments, meetings: Meetings)
     Raises:
         Raised: the copy raised.
     """
+    output, _ = _passed(root, found, given, meetings, training=False)
+    return [tensor for tensor in _real(output) if tensor.dim()]
+
+
+def trained(root: nn.Module, found: Survey, given: Arguments, meetings: Meetings) -> list[Tensor]:
+    """All real tensors that a new copy returns in the modes of the training, and its real buffers after that; arguments as those of `answer`.
+
+    Raises:
+        Raised: the copy raised.
+    """
+    output, new = _passed(root, found, given, meetings, training=True)
+    return [*_real(output), *_real(list(new.buffers()))]
+
+
+def _real(output: Any) -> list[Tensor]:
+    return [tensor.detach() for tensor in tensors_in(output) if is_real(tensor)]
+
+
+def _passed(
+    root: nn.Module, found: Survey, given: Arguments, meetings: Meetings, *, training: bool
+) -> tuple[Any, nn.Module]:
+    """(what a new copy returned, the copy)."""
     try:
         with torch.no_grad(), _quiet(), undispatched(), _modes_apart():
-            new, modules = copied(root, found)
+            new, modules = copied(root, found, training=training)
             before = _buffers(new)
             with _told(modules, meetings), cast(given), meetings:
                 output = new(*given.args, **given.kwargs)
             meetings.remembers = _buffers(new) != before
     except Exception as error:  # a user's forward may raise anything
         raise Raised(f"{type(error).__name__}: {error}"[:200]) from error
-    return [tensor.detach() for tensor in tensors_in(output) if is_real(tensor) and tensor.dim()]
+    return output, new
 
 
 def _buffers(model: nn.Module) -> list[tuple[str, int, int]]:

@@ -25,11 +25,13 @@ class Probe(Protocol):
     """A question to copies of the model.
 
     Attributes:
-        forwards: passes that asking takes, one of which all share.
+        ahead: whether it is a question to models that are trained on their own input, shifted by one, alone.
+        compares: whether it needs the answer to the training's own arguments, a pass that all have in common.
         done: whether it has its answer.
     """
 
-    forwards: int
+    ahead: bool
+    compares: bool
     done: bool
 
     def run(self, session: Session) -> Facts:

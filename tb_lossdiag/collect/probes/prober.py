@@ -17,12 +17,14 @@ from tb_lossdiag.collect.probes.document_leak import DocumentLeak, two_documents
 from tb_lossdiag.collect.probes.eval_noise import EvalNoise
 from tb_lossdiag.collect.probes.future_leak import FutureLeak, ShortReach
 from tb_lossdiag.collect.probes.generators import untouched
+from tb_lossdiag.collect.probes.order_blind import OrderBlind
 from tb_lossdiag.collect.probes.passes import Raised
 from tb_lossdiag.collect.probes.probe import Inapplicable, Probe
 from tb_lossdiag.collect.probes.sample_leak import SampleLeak
 from tb_lossdiag.collect.probes.session import Session
 from tb_lossdiag.collect.probes.surroundings import unchanged
 from tb_lossdiag.collect.probes.survey import Survey, survey
+from tb_lossdiag.collect.probes.unused_inputs import UnusedInputs
 from tb_lossdiag.collect.state.processes import world
 from tb_lossdiag.quantities import PROBE_SECONDS, PROBE_SKIPPED, Unprobed
 
@@ -64,7 +66,16 @@ class Prober:
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
         self._leak = SampleLeak()
-        self._waiting: list[Probe] = [self._leak, FutureLeak(), EvalNoise(), ShortReach()]
+        self._order = OrderBlind()
+        self._unused = UnusedInputs()
+        self._waiting: list[Probe] = [
+            self._leak,
+            FutureLeak(),
+            EvalNoise(),
+            self._order,
+            self._unused,
+            ShortReach(),
+        ]
         self._attempts: dict[int, int] = {}
         self._began = time.perf_counter()
         self._forwards = 0
@@ -72,21 +83,27 @@ class Prober:
 
     def due(self, steps: int) -> bool:
         """Whether the model is to be probed after the step that comes, the `steps`-th."""
-        return bool(self._affordable(steps))
+        waiting = self._ordered()
+        return bool(waiting) and 1 + waiting[0].compares <= self._passes(steps)
 
-    def _affordable(self, steps: int, *, ahead: bool = False) -> list[Probe]:
-        """As many of the probes that wait, in their order, as fit into the share of the time; they have the first pass in common.
+    def _passes(self, steps: int) -> int:
+        """That fit into the share of the time, to the nearest one."""
+        return round(_SHARE * steps / _PASS - self._forwards)
 
-        A short training affords one. Of a model that is trained on its own input shifted by one, the future is asked about first, unless
-        it is recurrent and reads forwards only: such a one cannot see it, and mixes samples up where it takes the batch for time.
+    def _ordered(self, *, ahead: bool = False) -> list[Probe]:
+        """Those that wait, in the order in which they are asked; noise comes last, for the others' passes tell of it by the way.
+
+        Of a model that is trained on its own input shifted by one, the future is asked about first, unless it is recurrent and reads
+        forwards only: such a one cannot see it, and mixes samples up where it takes the batch for time.
         """
-        left = _SHARE * steps / _PASS - self._forwards
-        count = max(int(left) - 1, 0)
         first = FutureLeak if ahead and not self._reads_forwards() else SampleLeak
-        return sorted(
-            self._waiting,
-            key=lambda probe: (not isinstance(probe, first), not isinstance(probe, DocumentLeak)),
-        )[:count]
+        ranks = (first, DocumentLeak, object, EvalNoise)
+
+        def rank(probe: Probe) -> int:
+            kinds = [each for each in (first, DocumentLeak, EvalNoise) if isinstance(probe, each)]
+            return ranks.index(kinds[0] if kinds else object)
+
+        return sorted(self._waiting, key=rank)
 
     def _reads_forwards(self) -> bool:
         recurrent = [m for m in self._subject.root().modules() if isinstance(m, nn.RNNBase)]
@@ -98,8 +115,9 @@ class Prober:
         outcome = Outcome()
         try:
             self._look_for_documents(example)
-            probes = self._affordable(steps, ahead=example.ahead)
-            self._ask(probes, self._allowed(example), outcome, ahead=example.ahead)
+            if not example.ahead:
+                self._waiting = [probe for probe in self._waiting if not probe.ahead]
+            self._ask(self._allowed(example), outcome, self._passes(steps), ahead=example.ahead)
         except Inapplicable as reason:
             self._skip(reason.why, outcome)
             self._attempted(self._waiting)
@@ -135,15 +153,13 @@ class Prober:
             raise Inapplicable(Unprobed.UNCALLED)
         return example.arguments
 
-    def _ask(
-        self, probes: Sequence[Probe], given: Arguments, outcome: Outcome, *, ahead: bool
-    ) -> None:
+    def _ask(self, given: Arguments, outcome: Outcome, passes: int, *, ahead: bool) -> None:
         root = self._subject.root()
         found = survey(root)
         if found.obstacle:
             self._skip(Unprobed.HELD, outcome, found.obstacle)
             self._attempted(self._waiting)
-        elif not self._fits(found, given, root, len(probes) + 1):
+        elif not self._fits(found, given, root, min(passes, len(self._waiting) + 1)):
             self._skip(Unprobed.LARGE, outcome)
             self._attempted(self._waiting)
         else:
@@ -152,7 +168,7 @@ class Prober:
                 unchanged([module for _, module in found.modules]) as surroundings,
             ):
                 session = Session(root, found, given, (generators, surroundings), ahead=ahead)
-                self._each(probes, session, outcome)
+                self._each(session, outcome, passes)
             self._forwards += session.forwards
 
     def _fits(self, found: Survey, given: Arguments, root: nn.Module, copies: int) -> bool:
@@ -163,19 +179,40 @@ class Prober:
         seconds = copies * (needed / _SPEED + modules * _PER_MODULE)
         return room and seconds <= max(_SHARE * (time.perf_counter() - self._began), _SOON)
 
-    def _each(self, probes: Sequence[Probe], session: Session, outcome: Outcome) -> None:
-        for probe in probes:
+    def _each(self, session: Session, outcome: Outcome, passes: int) -> None:
+        """Ask as many as there are passes for; who finds that it does not apply takes none."""
+        over = False
+        for probe in self._ordered(ahead=session.ahead):
+            over = over or session.forwards + _passes(probe, session) > passes
+            if over and not (isinstance(probe, EvalNoise) and session.noise is not None):
+                continue
             self._attempted([probe])
-            try:
-                outcome.facts |= probe.run(session)
-            except Inapplicable as reason:
-                if probe is self._leak:
-                    self._skip(reason.why, outcome)
-            except Raised as error:
-                self._skip(Unprobed.FAILED, outcome, str(error))
+            if not self._went(probe, session, outcome):
                 return
+        self._say(outcome)
+
+    def _went(self, probe: Probe, session: Session, outcome: Outcome) -> bool:
+        """Ask one; False where copies cannot be asked at all."""
+        try:
+            outcome.facts |= probe.run(session)
+        except Inapplicable as reason:
+            if probe is self._leak:
+                self._skip(reason.why, outcome)
+        except Raised as error:
+            self._skip(Unprobed.FAILED, outcome, str(error))
+            return False
+        return True
+
+    def _say(self, outcome: Outcome) -> None:
+        """What came of it in words."""
         if self._leak.done and self._leak.where:
             outcome.words[self._name("samples meet in")] = self._leak.where
+        if self._order.where:
+            outcome.words[self._name("order asked of")] = self._order.where
+        if self._order.waves:
+            outcome.words[self._name("waves")] = "computed"
+        if self._unused.names:
+            outcome.words[self._name("unused inputs")] = ", ".join(self._unused.names)
 
     def _skip(self, why: Unprobed, outcome: Outcome, words: str = "") -> None:
         outcome.facts[PROBE_SKIPPED] = float(why)
@@ -190,3 +227,8 @@ class Prober:
 
     def _over(self, probe: Probe) -> bool:
         return probe.done or self._attempts.get(id(probe), 0) >= _ATTEMPTS
+
+
+def _passes(probe: Probe, session: Session) -> int:
+    """That asking takes: its own, and one that all have in common which compare."""
+    return 1 + (probe.compares and not session.compared)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.collect.probes.axes import SampleAxis, one_series, over_samples, sample_axes
-from tb_lossdiag.collect.probes.changes import change, halves, largest
+from tb_lossdiag.collect.probes.changes import ROUNDING, change, halves, largest
 from tb_lossdiag.collect.probes.meetings import Meetings, first_meeting
 from tb_lossdiag.collect.probes.passes import Raised
 from tb_lossdiag.collect.probes.probe import Inapplicable
@@ -26,8 +26,6 @@ from tb_lossdiag.quantities import (
 
 _TABLE = 2
 """Dimensions of samples by features."""
-_SMALL = 1e-3
-"""Below this it is rounding."""
 
 
 class SampleLeak:
@@ -36,7 +34,8 @@ class SampleLeak:
     Each axis is asked at a check-up of its own.
     """
 
-    forwards = 2
+    ahead = False
+    compares = True
 
     def __init__(self) -> None:
         self._mixed: dict[int, Facts] = {}
@@ -61,7 +60,7 @@ class SampleLeak:
                 self._whole = True  # it may know its batch by its size
                 raise
             facts = next(iter(self._mixed.values()))  # it was no axis of samples after all
-        apart = not facts[PROBE_SAMPLE_CHANGE] > _SMALL
+        apart = not facts[PROBE_SAMPLE_CHANGE] > ROUNDING
         if apart and self._mixed and over_samples(session.given.tensors()[0]):
             facts, apart = (
                 self._mixed[0],
@@ -88,19 +87,23 @@ class SampleLeak:
         places = [axis.place(tensor.shape) for tensor in before]
         if not places or places[0] is None:
             raise Inapplicable(Unprobed.OUTPUTS)
-        after, second = session.ask(partial(axis.taken, replaced=True), axis.asked, axis.dim)
-        pairs = [
-            (one, other, place)
-            for one, other, place in zip(before, after, places, strict=False)
-            if place is not None
-        ]
         kept = halves(axis.asked, before[0].device)
-        changed = largest([change(a, b, place, kept) for a, b, place in pairs])
+
+        def paired(after: list[Tensor]) -> list[tuple[Tensor, Tensor, int]]:
+            found = zip(before, after, places, strict=False)
+            return [(one, other, place) for one, other, place in found if place is not None]
+
+        def changes(after: list[Tensor]) -> float:
+            return largest([change(a, b, place, kept) for a, b, place in paired(after)])
+
+        replaced = partial(axis.taken, replaced=True)
+        after, second = session.ask_quietly(replaced, axis.asked, axis.dim, changed=changes)
+        pairs, changed = paired(after), changes(after)
         moved = largest([change(a, b, place, ~kept) for a, b, place in pairs])
         facts: Facts = {PROBE_SAMPLE_CHANGE: changed, PROBE_SAMPLE_MOVED: moved}
         if self._all_exchanged(session, axis) and not session.draws:
             facts[PROBE_PLACE_CHANGE] = largest([_of_equals(b, place) for _, b, place in pairs])
-        if changed > _SMALL:
+        if changed > ROUNDING:
             how = self._meeting(first, second, kept)
             in_order = how is Mixing.UNKNOWN and all(_head_same(*pair) for pair in pairs)
             if in_order and not _samples_for_sure(session.given.tensors()[0]):
@@ -133,7 +136,7 @@ def _of_equals(after: Tensor, place: int) -> float:
 
 def _head_same(before: Tensor, after: Tensor, place: int) -> bool:
     one, other = before.movedim(place, 0)[0].float(), after.movedim(place, 0)[0].float()
-    return bool((one - other).abs().max() <= _SMALL * before.float().std())
+    return bool((one - other).abs().max() <= ROUNDING * before.float().std())
 
 
 def _samples_for_sure(tensor: Tensor) -> bool:

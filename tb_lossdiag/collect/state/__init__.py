@@ -7,6 +7,7 @@ In reading order:
 - `environments`: whether a training acts in an environment; one that is left over from another training of the same process is none of its own
 - `frameworks`: the optimizer inside a framework's wrapper: Accelerate's, and with it Transformers', and Lightning's
 - `gradient_versions`: recognises gradients that have not changed
+- `cuts`: when weights of a model were pruned during its training
 - `loaders`: where in its epoch a loop is, as far as torch's DataLoader tells
 - `measurement`: what a collector hands over: tensors still on their device, and how to read them once they are on the host
 - `models`: which model it is that was given, and whether another one has its names
@@ -20,6 +21,7 @@ In reading order:
 - `rates`: learning rate and kin of an optimizer's parameter groups, at a moment or step by step
 - `scaler`: what a GradScaler does: its scale, and the steps it skips
 - `schedulers`: the learning rate scheduler that moves an optimizer's rate, found where nobody named it
+- `two_schedules`: two schedules of one optimizer, one of which writes over what the other has made of the rate
 - `small_norms`: norms that are too small for squares of single precision: below 1e-18 or so those are coarse, below 1e-22 they are 0
 - `tracing`: keeps what is recorded out of compiled graphs
 - `transfer`: brings many small tensors to the host in one copy per device, and moves numbers of any kind to float

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import operator
 import weakref
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from torch import Tensor
 
 _MARKED = 8
 """Gradients remembered of a set: enough to recognise it, few enough to cost nothing."""
+T = TypeVar("T")
+_Seen = dict[int, tuple[Any, int]]
+_version: Callable[[Tensor], int] = operator.attrgetter("_version")
 
 
 class GradientVersions:
@@ -21,11 +25,29 @@ class GradientVersions:
 
     def __init__(self, parameters: Iterable[Tensor]) -> None:
         """Remember these parameters' gradients as they are now."""
-        self._seen = {
+        self._later: tuple[Sequence[int], list[Any], list[int]] | None = None
+        self._known: _Seen = {
             id(parameter): (weakref.ref(grad), grad._version)  # noqa: SLF001
             for parameter in parameters
             if (grad := parameter.grad) is not None
         }
+
+    @classmethod
+    def of(cls, ids: Sequence[int], gradients: Sequence[Tensor]) -> GradientVersions:
+        """The same of some of the parameters with these ids, whose gradients are at hand. What is seldom asked of it is put together then."""
+        made = cls(())
+        if len(ids) > _MARKED:
+            ids, gradients = representatives(ids), representatives(gradients)
+        made._later = ids, list(map(weakref.ref, gradients)), list(map(_version, gradients))
+        return made
+
+    @property
+    def _seen(self) -> _Seen:
+        if self._later is not None:
+            ids, refs, versions = self._later
+            self._known = dict(zip(ids, zip(refs, versions, strict=True), strict=True))
+            self._later = None
+        return self._known
 
     def __len__(self) -> int:
         """Number of gradients remembered."""
@@ -108,6 +130,8 @@ class EndVersions(GradientVersions):
 
     def unchanged(self, parameters: Iterable[Tensor]) -> bool:
         """Whether one of these parameters was remembered, and both gradients are the same still."""
+        if self.fresh():
+            return False
         return self.knows(parameters) and self._same_ends() == [True, True]
 
     def renewed(self, parameter: Tensor) -> bool:
@@ -146,7 +170,7 @@ class EndVersions(GradientVersions):
         ]
 
 
-def representatives(parameters: Sequence[Tensor]) -> list[Tensor]:
+def representatives(parameters: Sequence[T]) -> list[T]:
     """A few parameters that stand for all of them, from the first to the last."""
     count = len(parameters)
     if count <= _MARKED:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch.utils.data import dataloader
 
 from tb_lossdiag.collect.state.alive import alive
-from tb_lossdiag.quantities import EPOCH_BATCHES, EPOCH_TAKEN, Quantity
+from tb_lossdiag.quantities import EPOCH_BATCHES, EPOCH_TAKEN, STREAM_WORKERS, Quantity
 
 
 def place_in_epoch() -> dict[Quantity, float]:
@@ -23,6 +23,16 @@ def place_in_epoch() -> dict[Quantity, float]:
         return {}
     size, taken = places[0]
     return {EPOCH_BATCHES: float(size), EPOCH_TAKEN: float(taken)}
+
+
+def stream_workers() -> dict[Quantity, float]:
+    """Worker processes that read the one stream under way of which two batches have been given; nothing if that is one process, or unknown."""
+    workers = [
+        loop._num_workers  # noqa: SLF001
+        for loop in alive(dataloader._MultiProcessingDataLoaderIter)  # noqa: SLF001
+        if not _counts(loop) and loop._num_yielded > 1  # noqa: SLF001
+    ]
+    return {STREAM_WORKERS: float(workers[0])} if len(workers) == 1 and workers[0] > 1 else {}
 
 
 def _counts(loop: dataloader._BaseDataLoaderIter) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from tb_lossdiag.collect.state.rates import hyperparameter
+from tb_lossdiag.collect.state.two_schedules import TwoSchedules
 from tb_lossdiag.quantities import MOVES
 
 
@@ -30,6 +31,7 @@ class SchedulerSearch:
         self._said = ""
         self._marked = False
         self._first = _rates(optimizer)
+        self.two = TwoSchedules(optimizer)
 
     def found(self, optimizer: Any) -> str:
         """The scheduler's class, once: "" before, after, and where there is none."""
@@ -40,9 +42,11 @@ class SchedulerSearch:
         if not (moved or marked):
             return ""
         self._marked, self._over = True, moved
-        one = scheduler_of(optimizer)
-        if one is None:
+        every = schedulers_of(optimizer)
+        self.two.know(every)
+        if not every:
             return ""
+        one = every[0]
         self._over, self._one = True, _reference(one)
         return type(one).__name__
 
@@ -70,11 +74,15 @@ def scheduler_of(optimizer: Any) -> Any:
     >>> scheduler_of(optimizer) is scheduler
     True
     """
+    return next(iter(schedulers_of(optimizer)), None)
+
+
+def schedulers_of(optimizer: Any) -> list[Any]:
+    """All that hold this optimizer."""
     kinds = _with_subclasses(LRScheduler) | _with_subclasses(ReduceLROnPlateau)
     # By the type itself: `isinstance` would ask a proxy for its class, and so load what is behind it.
     schedulers = [one for one in gc.get_objects() if type(one) in kinds]
-    own = (one for one in schedulers if getattr(one, "optimizer", None) is optimizer)
-    return next(own, None)
+    return [one for one in schedulers if getattr(one, "optimizer", None) is optimizer]
 
 
 def _reference(scheduler: Any) -> Callable[[], Any]:

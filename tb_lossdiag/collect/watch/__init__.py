@@ -32,5 +32,6 @@ In reading order:
 - `replacements`: optimizers that take the place of others: how often a model gets a new one, and whether it begins with nothing
 - `step_counter`: which step an optimizer step is, by the numbers the user gives, in whatever order the two come
 - `numbering`: one count of steps out of the numbers that users give, which may begin again each epoch
+- `loads`: what `load_state_dict` is given while a writer is open
 - `reloads`: whether a checkpoint was loaded between two steps, as far as optimizer and weights show it
 """

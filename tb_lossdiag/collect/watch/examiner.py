@@ -10,7 +10,7 @@ from tb_lossdiag.collect.check_up import CheckUp, Example, MeasuredCall, Subject
 from tb_lossdiag.collect.check_up.loss.trained import Trained
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.probes import Prober
-from tb_lossdiag.collect.state.loaders import place_in_epoch
+from tb_lossdiag.collect.state.loaders import place_in_epoch, stream_workers
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.watch import updates
@@ -49,7 +49,7 @@ class Examiner:
         model, schedule = subject.model, rounds.schedule
         pieces = sum(1 for _ in model.modules()) + sum(1 for _ in model.parameters())
         schedule.pieces = max(schedule.pieces, pieces)
-        self._running, self._resumed = False, resumed
+        self._running, self._resumed, self._looks = False, resumed, 0
         self._joined = 0 if rounds.leader is not None else rounds.count
         self._before = rounds.taken  # a model's new optimizer does not begin the schedule anew
         self._taken = 0
@@ -183,9 +183,12 @@ class Examiner:
         return seen if alike is None else [*seen, alike]
 
     def _place(self) -> list[Measurement]:
-        """In the first check-up after a resume: where in its epoch the loop is."""
+        """In the first check-up after a resume: where in its epoch the loop is. In the second one: who reads its stream."""
         resumed, self._resumed = self._resumed, False
+        self._looks += 1
         facts: Facts = {**place_in_epoch()} if resumed else {}
+        if self._looks == 2:  # noqa: PLR2004
+            facts |= stream_workers()
         return [to_sample({"": facts})] if facts else []
 
     def _divided(self, model: Parameters) -> list[Measurement]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.check_up import Subject
+from tb_lossdiag.collect.state.cuts import Cuts
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.optimizers import foreign, parameters_of
 from tb_lossdiag.collect.state.schedulers import SchedulerSearch, full_rate
@@ -13,6 +14,9 @@ from tb_lossdiag.collect.watch.replacements import Beginning
 from tb_lossdiag.collect.watch.schedule_pace import SchedulePace
 from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
 from tb_lossdiag.records import Record
+
+_FIRST, _RARE = 4, 4
+"""Looks that are at everything, and of those after them each how many-th: what says something of the whole training may be told later."""
 
 
 class OptimizerFacts:
@@ -40,7 +44,9 @@ class OptimizerFacts:
         self._rows, self._model, self._host = rows, model, host
         self._module, self._optimizer = subject.model, subject.optimizer
         self._scheduler = SchedulerSearch(subject.optimizer, subject.scheduler)
+        self._cuts = Cuts(subject.model)
         self._pace = SchedulePace(rows.name, self._scheduler.one)
+        self._looks = 0
         self._held: list[Record] = []
         self._held_of: list[int] = []
         earlier = host.replacements.another(rows.name, subject.model)
@@ -51,10 +57,20 @@ class OptimizerFacts:
         """A step has been taken, after so many others: hand over what has changed, of the parameters as well."""
         self._model.reread()
         self._host.layers(self._rows, self._model.now, self._module, step)
+        if cuts := self._cuts.words(step):
+            self._host.say(cuts)
+        self._looks += 1
+        if self._looks <= _FIRST or self._looks % _RARE == 0:
+            self._sink_rare(step, taken)
+
+    def _sink_rare(self, step: int, taken: int) -> None:
+        """The same of the scheduler, of what the optimizer holds, and of what it began with."""
         if name := self._scheduler.found(self._optimizer):
             self._host.say({"scheduler": name, **full_rate(self._optimizer)})
         if moves := self._scheduler.moves():
             self._host.say(moves)
+        if over := self._scheduler.two.words():
+            self._host.say(over)
         for news in (
             self._foreign(),
             self.reuse.news(),

@@ -15,8 +15,10 @@ from tb_lossdiag.rules.loop.gradient_used_twice import GradientUsedTwice
 from tb_lossdiag.rules.loop.gradients_of_another import GradientsOfAnother
 from tb_lossdiag.rules.loop.gradients_thrown_away import GradientsThrownAway
 from tb_lossdiag.rules.loop.missing_zero_grad import MissingZeroGrad
+from tb_lossdiag.rules.loop.nothing_loaded import NothingLoaded
 from tb_lossdiag.rules.loop.optimizer_hygiene import OptimizerHygiene
 from tb_lossdiag.rules.loop.optimizer_made_anew import OptimizerMadeAnew
+from tb_lossdiag.rules.loop.own_weights_loaded import OwnWeightsLoaded
 from tb_lossdiag.rules.loop.parameters_not_in_optimizer import ParametersNotInOptimizer
 from tb_lossdiag.rules.loop.rate_repeats import RateRepeats
 from tb_lossdiag.rules.loop.running_statistics_off import RunningStatisticsOff
@@ -63,4 +65,6 @@ RULES: tuple[Rule, ...] = (
     GradientsOfAnother(),
     StepsTakenBack(),
     AdapterDrowns(),
+    OwnWeightsLoaded(),
+    NothingLoaded(),
 )

@@ -52,6 +52,20 @@ with torch.no_grad():
     for slow, fast in zip(target_model.parameters(), model.parameters()):
         slow.lerp_(fast, 1 - decay)
 ```""")
+_FORGETS = Text(
+    "A second network that is shaped like {name} follows it, and has moved by {share}% of what the trained one has by step {step}; what its batch normalisation remembers is the same to the bit in all {checks} check-ups, and by now {apart} standard deviations from what the trained one's does."
+)
+_FORGETS_ADVICE = Text("""Means and variances of batch normalisation are buffers, which `parameters()` leaves out. Copy them as well, for in eval() they are what counts:
+
+```python
+with torch.no_grad():
+    for slow, fast in zip(target_model.parameters(), model.parameters()):
+        slow.lerp_(fast, 0.005)
+    for slow, fast in zip(target_model.buffers(), model.buffers()):
+        slow.copy_(fast)
+```
+
+`torch.optim.swa_utils.AveragedModel(model, use_buffers=True)` does so, and `update_bn(loader, averaged)` counts them anew at the end.""")
 _EQUAL = Text(
     "A second network has been the same as {name} in all {checks} check-ups up to step {step}, while both have moved by {percent}% of their size: it is a copy of the moment and no second opinion."
 )
@@ -82,12 +96,14 @@ class CopyOutOfStep:
     trained one has moved by at least `min_moved` of its size. Or it is exactly that one, and both move. A warning where the step has one
     loss call, of targets that vary or of keys, which the copy must then have made; else an information. Or it follows, but has moved by less than
     `max_followed` of what the trained one has, and the validation loss has lost less than `max_shared` of what the training loss has, which
-    lost at least `min_learned` of its start (a warning). Unit: share of the parameters' norm.
+    lost at least `min_learned` of its start (a warning). Or it follows, is in eval(), and what its batch normalisation remembers has not moved in any of them, and ends
+    at least `min_apart_from` standard deviations from the trained one's (a warning). Unit: share of the parameters' norm.
 
     What to try first: print the distance between both networks before and after the line that updates the copy.
 
     Guards against: frozen teachers that differ from the start, and are not written; references of preference tuning and penalties on the distance from a model's
-    beginning (an information); copies each few hundred steps; slow targets, where the validation follows the training; networks with fewer than four parameter tensors.
+    beginning (an information); copies each few hundred steps; slow targets, where the validation follows the training; networks with fewer than four parameter tensors; batch normalisation that is frozen in both,
+    or takes the statistics of its batch.
 
     References: Mnih et al. 2015, Human-level control through deep reinforcement learning (Nature 518), target networks; Grill et al. 2020,
     BYOL (arXiv 2006.07733), table 5.
@@ -100,7 +116,8 @@ class CopyOutOfStep:
     reads: ClassVar[tuple[Quantity, ...]] = (q.COPY_DISTANCE, q.COPY_MOVED, q.ORIGINAL_MOVED)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_VALUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX, q.CALL_SAMPLES, q.CALL_OUTPUTS, q.CALL_TARGET_INDEX,
-        q.CALL_TARGET_UNIQUE, q.COPY_BEGAN, q.COPY_WRITTEN, q.LOSS, q.VALIDATION_LOSS,
+        q.CALL_TARGET_UNIQUE, q.COPY_BEGAN, q.COPY_WRITTEN, q.LOSS, q.VALIDATION_LOSS, q.COPY_STATISTICS,
+        q.COPY_STATISTICS_MOVED,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD107", "LD108", "LD523")
 
@@ -128,6 +145,9 @@ class CopyOutOfStep:
     max_shared: float = 0.5
     #: share of the starting loss, 1; before that much is won, nobody can say whether the other follows
     min_learned: float = 0.3
+
+    #: standard deviations; batches of 16 values differ by a sixth, LD622 takes the same for its own
+    min_apart_from: float = 0.5
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per second network that is out of step."""
@@ -164,8 +184,23 @@ class CopyOutOfStep:
             yield self._finding(
                 copy, (_EQUAL, _EQUAL_ADVICE), (q.COPY_DISTANCE, 0.0, severity), gone
             )
+        elif (apart := self._forgotten(run, copy)) and moved[-1] > 0:
+            yield self._forgets(copy, apart, float(moved[-1]), gone)
         elif 0 < moved[-1] < self.max_followed * gone and copy.values[-1] >= self.min_moved:
             yield from self._lags(run, copy, float(moved[-1]), gone)
+
+    def _forgotten(self, run: Run, copy: Sighting) -> float:
+        """How far what it remembers ends from the trained one's, where that has never moved; else 0."""
+        moved = at_steps(run, q.COPY_STATISTICS_MOVED, copy.steps, copy.column, np.nan)
+        apart = at_steps(run, q.COPY_STATISTICS, copy.steps[-1:], copy.column, np.nan)
+        stands = np.all(moved == 0) and float(apart[0]) >= self.min_apart_from
+        return float(apart[0]) if stands else 0.0
+
+    def _forgets(self, copy: Sighting, apart: float, moved: float, gone: float) -> Finding:
+        """It follows, all but its memory of batches."""
+        words = {"apart": short_number(apart), "share": short_number(100 * moved / gone)}
+        what = (q.COPY_STATISTICS_MOVED, 0.0, self.severity)
+        return self._finding(copy, (_FORGETS.format(**words), _FORGETS_ADVICE), what, gone)
 
     def _written(self, run: Run, copy: Sighting) -> int:
         """How often it was written; 0 where that was once, or nobody knows."""

@@ -64,7 +64,7 @@ class EverythingFrozen:
         q.FOREIGN_PARAMETERS,
         q.HELD_PARAMETERS,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD208", "LD523", "LD603", "LD605")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD208", "LD523", "LD605")
 
     #: share of the elements, 1; a linear probe of a large backbone has 1e-4, prompts have 1e-5
     min_share: float = 1e-6

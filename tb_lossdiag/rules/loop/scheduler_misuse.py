@@ -9,10 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.begun_again import begun_again
 from tb_lossdiag.analysis.columns import columns, too_few
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.needless import Course, streak, validated_accuracy, validated_loss
-from tb_lossdiag.analysis.rates import largest_rate, leading_group, leap
+from tb_lossdiag.analysis.rates import below_nought, largest_rate, leading_group, leap
 from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -34,12 +35,15 @@ class SchedulerMisuse:
     with it was higher than ever, by `min_gain`). Or the rate has only risen, for
     `min_risen` of the planned steps, and going on like this will come to less than `min_warm` of the schedule's full rate by their end (where
     the framework says how many steps are planned). Or a schedule that only falls leapt from `max_low` of its peak or less to `min_back`
-    of it, once (an information, unless the loss rose `min_worse` times). Or there is a scheduler that was never stepped in `min_validations` validations. Unit: 1.
+    of it, once (an information, unless the loss rose `min_worse` times). Or the run was resumed with its optimizer's state, its rate had fallen to half of its peak,
+    and then went through the very rates of its first steps, and is above where it was. Or there is a scheduler that was never stepped in `min_validations` validations. Or two schedules are stepped together, one of which
+    (`LambdaLR`, `OneCycleLR`) makes each rate of the first one, and of what the other would have made of it by now, a fifth less at least,
+    nothing is left. Or a rate sank through 0 and stayed below for `min_records_below` records, by `max_dead` of its peak at least. Unit: 1.
 
     What to try first: the schedule's length in the unit it is stepped in.
 
     Guards against: the tail of a cosine, linear or polynomial decay to 0, which is far shorter; cycles and warm restarts, which are
-    other classes; a rate that waits for a plateau (an information, unless it was cut `max_hasty` times for each validation and `min_left` of
+    other classes; a second round that has come down again, or begins with a new optimizer; a sign that is turned on purpose, which leaps over 0; a warm-up that is no longer stepped when the other schedule begins; a rate that waits for a plateau (an information, unless it was cut `max_hasty` times for each validation and `min_left` of
     the loss is left: it waits for single batches); a GradScaler's skipped first step;
     a first epoch in which a schedule per epoch has nothing to do yet (several validations).
 
@@ -53,8 +57,11 @@ class SchedulerMisuse:
     reads: ClassVar[tuple[Quantity, ...]] = (q.LEARNING_RATE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.SCHEDULER_EARLY, q.AMP_SCALE, q.VALIDATION_LOSS, q.LOSS, q.REPLACED_OPTIMIZERS, q.VALIDATION_ACCURACY, q.EXTRA,
+        q.STATE_TAKEN_UP,
     )  # fmt: skip
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD113", "LD523", "LD602", "LD605")
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD102", "LD103", "LD104", "LD109", "LD111", "LD113", "LD202", "LD203", "LD523", "LD601", "LD602", "LD605",
+    )  # fmt: skip
     setting: ClassVar[str] = settings.SCHEDULE
 
     #: learning rate over its peak, 1; three tenfold drops of a usual step schedule stay above
@@ -89,6 +96,8 @@ class SchedulerMisuse:
     min_worse: float = 1.2
     #: validations; some loops validate several times in an epoch, few as often as that
     min_validations: int = 8
+    #: records with a rate below 0; a plan that is one call short ends there
+    min_records_below: int = 3
     #: records of the learning rate; fewer show no shape
     min_records: int = 20
 
@@ -96,20 +105,50 @@ class SchedulerMisuse:
         """Yield a finding per mistake that shows."""
         steps, rates = largest_rate(run)
         early = self._early(run)
-        if len(steps) < self.min_records and early is None:
+        below = self._below(run)
+        if len(steps) < self.min_records and early is None and below is None:
             raise too_few(self.min_records, Text("records of the learning rate"))
         if early is not None:
             yield early
-        if len(steps) >= self.min_records and rates.max() > 0:
+        if below is not None:
+            yield below
+        elif len(steps) >= self.min_records and rates.max() > 0:
             found = (
-                self._never(run, steps, rates)
+                self._overwritten(run, steps, rates)
+                or self._never(run, steps, rates)
                 or self._needless(run, steps, rates)
                 or self._warming(run, steps, rates)
                 or self._set_back(run, steps, rates)
+                or self._again(run, steps, rates)
                 or self._dead(run, steps, rates)
                 or self._waves(run, steps, rates)
             )
             yield from [found] if found else []
+
+    def _below(self, run: Run) -> Finding | None:
+        """A rate that sank through 0, with which an optimizer climbs."""
+        found = below_nought(run, self.min_records_below, self.max_dead)
+        if found is None:
+            return None
+        rates = {name: short_number(getattr(found, name)) for name in ("peak", "lowest")}
+        message = words.BELOW.format(first=str(found.first), last=str(found.last), **rates)
+        ends = found.first, found.last
+        evidence = Evidence(q.LEARNING_RATE.name, found.group, *ends, found.lowest, 0.0)
+        numbers = {"peak": found.peak, "lowest": found.lowest}
+        return Finding(self.code, self.severity, "", (evidence,), message, words.NOT_BELOW, numbers)
+
+    def _overwritten(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
+        """Two schedules, of which one does not count."""
+        both = run.facts.get(q.OVERWRITTEN, "").split()
+        if len(both) != 2:  # noqa: PLR2004
+            return None
+        writer, other = (f"`{each}`" for each in both)
+        ends, rate = (int(steps[0]), int(steps[-1])), float(rates[-1])
+        message = words.OVERWRITTEN.format(
+            writer=writer, other=other, rate=short_number(rate), at=str(ends[1])
+        )
+        evidence = Evidence(q.LEARNING_RATE.name, leading_group(run), *ends, rate)
+        return Finding(self.code, self.severity, "", (evidence,), message, words.ONE_PLAN)
 
     def _never(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
         """A scheduler that nobody steps."""
@@ -169,6 +208,22 @@ class SchedulerMisuse:
         evidence = Evidence(q.LEARNING_RATE.name, leading_group(run), *ends, found.high, bound)
         severity = self.severity if harm else Severity.INFO
         return Finding(self.code, severity, "", (evidence,), message, words.RESTORE)
+
+    def _again(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
+        """A schedule that began anew where its run was resumed."""
+        found = begun_again(run, (steps, rates), self.min_records)
+        if found is None:
+            return None
+        end = float(rates[-1])
+        said = {"low": found.low, "high": found.high, "end": end}
+        message = words.AGAIN.format(
+            step=str(found.step),
+            last=str(int(steps[-1])),
+            **{name: short_number(rate) for name, rate in said.items()},
+        )
+        ends = found.step, int(steps[-1])
+        evidence = Evidence(q.LEARNING_RATE.name, leading_group(run), *ends, end, found.low)
+        return Finding(self.code, self.severity, "", (evidence,), message, words.RESTORE, said)
 
     def _dead(self, run: Run, steps: Steps, rates: Doubles) -> Finding | None:
         alive = np.flatnonzero(rates >= self.max_dead * rates.max())

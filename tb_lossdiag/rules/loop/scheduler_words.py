@@ -31,6 +31,32 @@ NEVER = Text(
 SET_BACK = Text(
     "The learning rate had come down to {low}, and at step {at} it leapt back to {high}{worse}: a {scheduler} only falls, so it was made anew, or the rate was written over."
 )
+AGAIN = Text(
+    "The run was resumed at step {step} with the state of its optimizer, whose rate had come down to {low}, and from there the rate went through the same values as from its first step on, up to {high}: the schedule was not resumed, it began anew. It is {end} at step {last}."
+)
+OVERWRITTEN = Text(
+    "A {writer} and a {other} move the rate of one optimizer: the {writer} makes each rate of the first one, and so writes over what the {other} has made of it. It is {rate} at step {at}."
+)
+BELOW = Text(
+    "The learning rate of {peak} went down through 0 at step {first} and was {lowest} at its lowest, up to step {last}: since then each step goes up the loss, not down."
+)
+NOT_BELOW = Text("""The plan ends before the training does. Count it in what the scheduler is stepped by, and keep what goes on from 0 at 0:
+
+```python
+total = epochs * len(loader)
+scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: max(0.0, 1 - step / total))
+```
+
+`LinearLR` and `PolynomialLR` stay at their end.""")
+ONE_PLAN = Text("""One after the other is one schedule:
+
+```python
+warm = torch.optim.lr_scheduler.LinearLR(optimizer, 0.02, total_iters=50)
+then = torch.optim.lr_scheduler.MultiStepLR(optimizer, [150, 250])
+scheduler = torch.optim.lr_scheduler.SequentialLR(optimizer, [warm, then], milestones=[50])
+```
+
+If both are to work together, both have to multiply: `LinearLR` and not `LambdaLR`, in a `ChainedScheduler`.""")
 SAME = Text("")
 WORSE = Text(", and the loss rose from {before} to {after}")
 PLATEAU = Text("""Step it with a loss that says how far the training is, once for each validation:

@@ -20,8 +20,14 @@ from tb_lossdiag.run import Run
 _MESSAGE = Text(
     "The parameters are bit for bit the same in {records} {what} from step {first} to {last}, although their gradients are not zero."
 )
+_NOTHING = Text(
+    "The optimizer steps, and there is never a gradient: from step {first} to {last} no parameter has one, and all are bit for bit the same in {records} records. {backward}"
+)
+_CALLED = Text("`backward()` was called before {checks} of the steps that check-ups looked at.")
+_NOT_CALLED = Text("`backward()` was called in none of {checks} check-ups.")
 _CHECK_UPS = Text("check-ups")
 _RECORDS = Text("records")
+_LOOKS = Text("{least} looks at what steps change, over at least {steps} steps")
 _ADVICE = Text("""{cause}
 
 Prove the repair with one step:
@@ -31,6 +37,16 @@ before = [p.detach().clone() for p in model.parameters()]
 optimizer.step()
 print(sum(not torch.equal(p, q) for p, q in zip(model.parameters(), before)), "parameters changed")
 ```""")
+_NO_BACKWARD = Text("""Let the loss be followed back before the step:
+
+```python
+optimizer.zero_grad()
+loss = torch.nn.functional.cross_entropy(model(x), target)
+loss.backward()
+optimizer.step()
+```
+
+If `backward()` is called, then on another model's loss, or the gradients are reset between it and the step.""")
 _ZERO_RATE = Text(
     "The learning rate is 0: look at the scheduler (LD607) and at the optimizer's groups."
 )
@@ -51,12 +67,12 @@ class StepChangesNothing:
 
     How it decides: in `min_check_ups` check-ups in a row the step left at least `min_share` of the trainable parameters with a
     gradient identical. Where these are too few: no parameter's norm changes for `min_records` records. The stretch covers at least
-    `min_steps` steps and `min_stretch` of the run. Unit: share of parameters.
+    `min_steps` steps and `min_stretch` of the run. Or no gradient was ever there, and no look at a step saw it change a parameter. Unit: share of parameters.
 
-    What to try first: look at the learning rate, at what the optimizer holds, and whether a scaler skips the steps.
+    What to try first: `loss.backward()`, if there is never a gradient; look at the learning rate, at what the optimizer holds, and whether a scaler skips the steps.
 
     Guards against: the first steps of a warm-up from 0 or of a scale search, micro-batches between two steps and the end of a
-    schedule (the stretch is long); parameters with zero gradients; frozen ones.
+    schedule (the stretch is long); parameters with zero gradients; frozen ones; weights that are written by hand, or in hooks of the backward pass.
 
     References: PyTorch, `torch.optim`; `torch.amp.GradScaler.step` skips a step whose gradients are not finite.
     """
@@ -73,6 +89,9 @@ class StepChangesNothing:
         q.LEARNING_RATE,
         q.PARAMETER_HELD,
         q.AMP_SKIPPED,
+        q.UPDATE_NORM,
+        q.BACKWARDS,
+        q.CHECK_SECONDS,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602")
 
@@ -89,6 +108,9 @@ class StepChangesNothing:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model that stands still, or one for the run."""
+        if q.GRADIENT_NORM not in run and q.UPDATE_NORM in run and q.PARAMETER_NORM in run:
+            yield from self._without_gradients(run)
+            return
         if q.UNCHANGED_SHARE not in run and not (
             q.PARAMETER_NORM in run and q.GRADIENT_NORM in run
         ):
@@ -105,6 +127,19 @@ class StepChangesNothing:
             )
         yield from found
 
+    def _without_gradients(self, run: Run) -> Iterator[Finding]:
+        """Steps of an optimizer for which there was nothing to step by."""
+        norm, moved = run[q.PARAMETER_NORM], run[q.UPDATE_NORM]
+        same = bool(((norm.values == norm.values[0]) | np.isnan(norm.values)).all())
+        looked: Bools = np.logical_or.reduce(np.isfinite(moved.values), axis=1)
+        if not same or (np.nan_to_num(moved.values) != 0).any():
+            return
+        span = self._stretch(run, looked, moved.steps, self.min_records)
+        if span is None:
+            raise NotEnough(_LOOKS.format(least=self.min_records, steps=self.min_steps))
+        evidence = self._evidence(q.UPDATE_NORM, moved.columns[0], moved.steps, span)
+        yield self._finding(evidence, span, _nothing(run, evidence, span), _NO_BACKWARD)
+
     def _long_enough(self, run: Run, norms: bool) -> bool:
         seen = [(each.steps, self.min_check_ups) for each in columns(run, q.UNCHANGED_SHARE)]
         seen += [(run[q.PARAMETER_NORM].steps[1:], self.min_records)] if norms else []
@@ -115,7 +150,7 @@ class StepChangesNothing:
             span = self._stretch(run, share >= self.min_share, steps, self.min_check_ups)
             if span is not None:
                 evidence = self._evidence(q.UNCHANGED_SHARE, column, steps, span)
-                yield self._finding(run, evidence, span, _CHECK_UPS)
+                yield self._standing(run, evidence, span, _CHECK_UPS)
 
     def _by_norms(self, run: Run) -> Iterator[Finding]:
         norm = run[q.PARAMETER_NORM]
@@ -126,7 +161,7 @@ class StepChangesNothing:
         if span is not None:
             first = norm.columns[int(np.argmax(there.any(axis=0)))]
             evidence = self._evidence(q.PARAMETER_NORM, first, norm.steps[1:], span)
-            yield self._finding(run, evidence, span, _RECORDS)
+            yield self._standing(run, evidence, span, _RECORDS)
 
     def _stretch(self, run: Run, still: Bools, steps: Steps, least: int) -> Span | None:
         """The longest stretch in steps, if it is long enough."""
@@ -140,14 +175,11 @@ class StepChangesNothing:
         bound = self.min_share if quantity is q.UNCHANGED_SHARE else None
         return Evidence(quantity.name, column, *span.ends(steps), observed, bound)
 
-    def _finding(self, run: Run, evidence: Evidence, span: Span, what: Text) -> Finding:
-        words = {
-            "records": str(span.size),
-            "first": str(evidence.first_step),
-            "last": str(evidence.last_step),
-        }
-        message = _MESSAGE.format(what=what, **words)
-        cause = self._cause(run, evidence.last_step)
+    def _standing(self, run: Run, evidence: Evidence, span: Span, what: Text) -> Finding:
+        message = _MESSAGE.format(what=what, **_words(evidence, span))
+        return self._finding(evidence, span, message, self._cause(run, evidence.last_step))
+
+    def _finding(self, evidence: Evidence, span: Span, message: Text, cause: Text) -> Finding:
         advice = _ADVICE.format(cause=cause)
         numbers = {"records": span.size}
         return Finding(self.code, self.severity, "", (evidence,), message, advice, numbers)
@@ -160,6 +192,19 @@ class StepChangesNothing:
             return _NOT_HELD
         skipped = sum(float(each.values.sum()) for each in columns(run, q.AMP_SKIPPED))
         return _SKIPPED if skipped >= self.min_check_ups else _OTHERWISE
+
+
+def _words(evidence: Evidence, span: Span) -> dict[str, str]:
+    first, last = evidence.first_step, evidence.last_step
+    return {"records": str(span.size), "first": str(first), "last": str(last)}
+
+
+def _nothing(run: Run, evidence: Evidence, span: Span) -> Text:
+    """What is said where there was never a gradient."""
+    passes = sum(int((each.values > 0).sum()) for each in columns(run, q.BACKWARDS))
+    checks = max((len(each.steps) for each in columns(run, q.CHECK_SECONDS)), default=0)
+    told = _CALLED.format(checks=str(passes)) if passes else _NOT_CALLED.format(checks=str(checks))
+    return _NOTHING.format(backward=told if checks else "", **_words(evidence, span))
 
 
 def _pulled(run: Run, steps: Steps) -> Bools:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.columns import columns, too_few
+from tb_lossdiag.analysis.columns import columns, not_recorded, too_few
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
@@ -35,6 +35,27 @@ class Body(torch.nn.Module):
 
 Where its size is only known from the first batch, `torch.nn.LazyLinear(8)` waits for it. If it is to be random, say so:
 `module.requires_grad_(False)`.""")
+_LOOSE = Text(
+    "In the last check-up, at step {step}, gradients arrived at {count} tensors that no module and no optimizer holds (shapes {shapes}), and they have not changed in {steps} steps: they are to be learned, and nobody does."
+)
+_LOOSE_ADVICE = Text("""A tensor is a parameter of a module only where an `nn.Parameter` itself is assigned to it; what is computed of one (`.to(device)`, `.float()`, a
+factor) is none:
+
+```python
+class Scaled(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(0.1 * torch.ones(64))  # not torch.nn.Parameter(torch.ones(64)) * 0.1
+```
+
+A coefficient beside the model has to be given to the optimizer:
+
+```python
+coefficient = torch.nn.Parameter(torch.tensor(1.0))
+optimizer = torch.optim.Adam([*model.parameters(), coefficient], lr=1e-3)
+```
+
+Where it is to stay as it is, it needs no gradient: `requires_grad=False`.""")
 _ADVICE = Text("""Modules in a plain list or dict are not the model's: `parameters()`, `to()`, `state_dict()` and `train()` pass them by. Register them:
 
 ```python
@@ -59,13 +80,15 @@ class UnregisteredParameters:
     How it decides: at check-ups, the parameters of each module that is called inside of the model's forward pass are compared with the
     model's and the optimizer's. Others that require a gradient, have one, and are the same as when they were first seen: at least one
     in each of the last `min_checks` check-ups. Or others, behind a trained layer, that have a gradient while those of the check-up before
-    are gone, with other values: as many. Unit: tensors.
+    are gone, with other values: as many. Or tensors at the ends of the loss' graph that no module and no optimizer of the process holds, be it
+    called or not: as many, in as many check-ups, a warning; `nn.Parameter`s of any size, and of others those of 16 numbers at most that are
+    not all 0. Unit: tensors.
 
     What to try first: `nn.ModuleList` and `nn.ModuleDict` in place of lists and dicts.
 
     Guards against: modules of another optimizer, which change; frozen ones; layers made anew that begin with the same values each time, as
     a normalisation does; random convolutions of the input, which augment it; copies of the model that learn within a step; modules that are called beside the model, such as a loss
-    network.
+    network; data of which gradients are asked, as for an equation: what a module is given is made of them; the 0 that a sum begins with.
 
     References: PyTorch, `nn.ModuleList`: modules in it are properly registered, and visible by all Module methods.
     """
@@ -74,8 +97,8 @@ class UnregisteredParameters:
     name: ClassVar[str] = "unregistered-parameters"
     severity: ClassVar[Severity] = Severity.ERROR
     title: ClassVar[Text] = Text("Parts of the model that nobody trains")
-    reads: ClassVar[tuple[Quantity, ...]] = (q.UNREGISTERED,)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.REDRAWN,)
+    reads: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.UNREGISTERED, q.REDRAWN, q.LOOSE)
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD109", "LD523")
 
     #: check-ups; in one, another optimizer's parameters may not have been stepped yet
@@ -83,14 +106,19 @@ class UnregisteredParameters:
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model with such parts."""
+        if q.UNREGISTERED not in run and q.LOOSE not in run:
+            raise not_recorded(q.UNREGISTERED)
         judged = False
-        for column, steps, counts in columns(run, q.UNREGISTERED):
-            judged |= len(steps) >= self.min_checks
-            if len(steps) >= self.min_checks and np.all(counts[-self.min_checks :] > 0):
-                yield self._finding(run, column, steps, counts)
-        for column, steps, counts in columns(run, q.REDRAWN):
-            if len(steps) >= self.min_checks and np.all(counts[-self.min_checks :] > 0):
-                yield self._drawn_anew(run, column, steps, counts)
+        ways = (
+            (q.UNREGISTERED, self._finding),
+            (q.REDRAWN, self._drawn_anew),
+            (q.LOOSE, self._of_none),
+        )
+        for quantity, finding in ways:
+            for column, steps, counts in columns(run, quantity):
+                judged |= len(steps) >= self.min_checks
+                if len(steps) >= self.min_checks and np.all(counts[-self.min_checks :] > 0):
+                    yield finding(run, column, steps, counts)
         if not judged:
             raise too_few(self.min_checks, Text("check-ups that see parameters of nobody"))
 
@@ -105,6 +133,25 @@ class UnregisteredParameters:
         evidence = Evidence(q.UNREGISTERED.name, column, *ends, float(counts[-1]), 0.0)
         numbers = {"tensors": float(counts[-1])}
         return Finding(self.code, self.severity, column, (evidence,), message, _ADVICE, numbers)
+
+    def _of_none(self, run: Run, column: str, steps: Steps, counts: Doubles) -> Finding:
+        ends, count = (int(steps[0]), int(steps[-1])), float(counts[-1])
+        message = _LOOSE.format(
+            step=str(ends[1]),
+            count=short_number(count),
+            shapes=run.facts.get("loose") or "?",
+            steps=str(ends[1] - ends[0]),
+        )
+        evidence = Evidence(q.LOOSE.name, column, *ends, count, 0.0)
+        return Finding(
+            self.code,
+            Severity.WARNING,
+            column,
+            (evidence,),
+            message,
+            _LOOSE_ADVICE,
+            {"tensors": count},
+        )
 
     def _drawn_anew(self, run: Run, column: str, steps: Steps, counts: Doubles) -> Finding:
         ends, count = (int(steps[0]), int(steps[-1])), float(counts[-1])

@@ -76,7 +76,7 @@ class LossDivergence:
 
     What to try first: restart before the rise with a lower learning rate, warm-up and clipping.
 
-    Guards against: losses that go below zero and games of several models, as in a GAN (not evaluated); ripples of a warm-up, which end before the run does; a loss near
+    Guards against: losses that go below zero and games of several models, as in a GAN (not evaluated); ripples of a warm-up, which end before the run does; swings that came back at least three times, as on a stream with seasons; a loss near
     zero that doubles without it mattering; noise; data that get harder on purpose, as far as their scale tells; targets that hold the
     model's own guess and grow with it; a
     first record that is low by chance, or since a queue was empty.

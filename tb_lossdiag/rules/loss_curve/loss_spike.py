@@ -12,6 +12,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.attribution import risen_earlier, risen_layer, risen_term
 from tb_lossdiag.analysis.batches import batch_of, exact_step, samples_of_classes
 from tb_lossdiag.analysis.curve import Curve, curve, needs_one_model
+from tb_lossdiag.analysis.cuts import pruned
 from tb_lossdiag.analysis.lessons import lessons
 from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.maturity import needs_records
@@ -41,6 +42,9 @@ _TURNED = Text(
 )
 _LESSONS = Text(
     " It leaps at equal distances, to a level that is then learned: what the model is given changes there, as in a curriculum, or in data that come sorted."
+)
+_PRUNED = Text(
+    " Weights were pruned right before, and a loss leaps where they are cut away, until the others have learned what those did."
 )
 _FEW = Text(
     " Batches are so small that one sample which the model finds unlikely makes such a jump."
@@ -98,7 +102,7 @@ class LossSpike:
     not come back below `recovered` times the level within `patience` records, if one is at least `violent` times the level and
     exceeds the start of the training, or if at least `min_spikes` either last
     `lasting` records or exceed that start; else an information. An information, too, if what it compares with are values that a
-    second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last, or if a function turns gradients round, as in domain-adversarial training; or if three leaps or more come at equal distances, and what each leaps to is learned before the next, as in a curriculum. A short jump of the mean cost of classes
+    second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last, or if a function turns gradients round, as in domain-adversarial training; or if it came back from all that would make it a warning and `torch.nn.utils.prune` had cut weights right before them; or if three leaps or more come at equal distances, and what each leaps to is learned before the next, as in a curriculum. A short jump of the mean cost of classes
     that one sample alone would make, were it given a chance of `unlikely`, is none of those that make a warning.
     A jump where the run was resumed is told apart: a warning if at
     least `min_lost` of what the loss had lost since its start is undone there. Unit: that of the loss.
@@ -109,7 +113,7 @@ class LossSpike:
     What to try first: look at that batch, clip the gradients, lower the learning rate.
 
     Guards against: noise, which is a factor of the loss and compared in the logarithm; a hard sample once the loss is near zero;
-    the first records; values that are learned from the model's own guesses, with which the loss leaps each time they are renewed; gradient reversal, whose two sides swing; batches of a few samples, some of whose labels are noise; losses below zero and games of several models (not evaluated).
+    the first records; values that are learned from the model's own guesses, with which the loss leaps each time they are renewed; gradient reversal, whose two sides swing; weights that are pruned in the course of a training; batches of a few samples, some of whose labels are noise; losses below zero and games of several models (not evaluated).
 
     References: OLMo-core, `SkipStepOptimizer` (6 deviations over 128 steps); Zhang et al. 2022, OPT-175B (arXiv 2205.01068),
     section 2.5; Takase et al. 2023, Spike No More (arXiv 2312.16903).
@@ -238,6 +242,10 @@ class LossSpike:
         learned = lessons(np.asarray(steps), values, [s.span.first for s in spikes])
         excuse = _LESSONS if learned else _excuse(run)
         bad = bool(lost) or self._bad(values, spikes, start)
+        if bad and excuse is _NONE:
+            others = [s for s in spikes if not _cut(run, steps, s)]
+            harmful = any(s in lost for s in others) or self._bad(values, others, start)
+            excuse = _NONE if harmful else _PRUNED
         if bad and not lost and excuse is _NONE:
             samples = samples_of_classes(run)
             others = [s for s in spikes if not self._by_one(values, s, samples)]
@@ -282,6 +290,12 @@ class LossSpike:
         seen_at = {"earlier": risen_earlier(run, exact), "batch": batch_of(run, exact)}
         parts = {"fate": fate, "term": term, "layer": layer, **seen_at}
         return _MESSAGE.format(often=often(count), **parts, **words)
+
+
+def _cut(run: Run, steps: Sequence[int], spike: _Spike) -> bool:
+    """Whether weights were pruned right before a jump, from which the loss came back."""
+    first = spike.span.first
+    return spike.back is not None and pruned(run, steps[max(first - 1, 0)], steps[first])
 
 
 def _excuse(run: Run) -> Text:

@@ -104,6 +104,7 @@ class NotLearning:
         q.CALL_OUTPUTS,
         q.CALL_SAMPLES,
         q.CALL_SUMMED,
+        q.CALL_MAJORITY,
         q.STEPS,
         q.LOSS_OF_ANOTHER,
         q.VALIDATION_LOSS,

@@ -76,6 +76,7 @@ class AccumulationNotDivided:
         "LD104",
         "LD105",
         "LD301",
+        "LD410",
         "LD523",
         "LD601",
     )

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
-from tb_lossdiag.analysis.added import is_added_without_path
+from tb_lossdiag.analysis.added import is_added_without_path, is_count
 from tb_lossdiag.analysis.astray import Astray, led_astray
 from tb_lossdiag.analysis.parameters import listed
 from tb_lossdiag.analysis.terms import term_fall
@@ -26,6 +26,9 @@ _CUT = Text(
 )
 _SUMMED = Text(
     "{cut} The loss is the sum with it, and fewer parts of that sum have a path than there are terms: `{term}` is in the loss, and not trained."
+)
+_COUNTED = Text(
+    "{cut} The loss is the sum with it, a part of that sum has no path, and all values of `{term}` are whole multiples of one step: it is a count, which has no slope. It is in the loss, and not trained."
 )
 _ASTRAY = Text(
     "Before each step of `{model}`, `backward()` begins from a sum with `{term}` (weight {weight}, value {value}), which depends on none of its parameters. It reaches {others} alone, whose gradients of that pass are reset unused: `{term}` trains nobody."
@@ -55,7 +58,8 @@ class DetachedTerm:
     exactly 0 in all of at least `min_decompositions`, while another term has one. Otherwise: the tensor given for it has no
     path to the parameters in any of at least `min_records` records while that of another term has; it may have been detached
     for recording only, so this is a warning if its level has not fallen by `improved` of its start, or if the loss is the sum with it and
-    `min_decompositions` check-ups see fewer parts of that sum with a path than there are terms; else an information. Or, of several watched models:
+    `min_decompositions` check-ups see parts of that sum without a path, and fewer with one than there are terms, or the term is a count (its values are whole
+    multiples of one step); else an information. Or, of several watched models:
     in at least `min_decompositions` check-ups the one pass that reached a model before its step began from the sum with the term, which depends on no parameter of that
     model while others of its terms do, and on those of other models only, which reset that pass' gradients before their own. Unit: L2 norm, records.
 
@@ -159,13 +163,18 @@ class DetachedTerm:
         }
         message = text.format(records=str(len(steps)), **words)
         added = text is _CUT and is_added_without_path(run, term, self.min_decompositions)
-        message = _SUMMED.format(cut=message, term=term) if added else message
+        message = _why(run, term).format(cut=message, term=term) if added else message
         sure = text is _ZERO or added or not fall >= self.improved
         evidence = Evidence(q.LOSS_TERM.name, term, *ends, 0.0, 0.0)
         advice = _ADVICE.format(term=term, name=_identifier(term))
         severity = self.severity if sure else Severity.INFO
         numbers = {"value": typical[0], "weight": typical[1]}
         return Finding(self.code, severity, term, (evidence,), message, advice, numbers)
+
+
+def _why(run: Run, term: str) -> Text:
+    """How a term is known to be a part of the loss."""
+    return _COUNTED if is_count(run[q.LOSS_TERM].column(term)) else _SUMMED
 
 
 def _astray(run: Run, seen: Astray) -> Finding:

@@ -20,7 +20,7 @@ from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
 _TWICE = Text(
-    "In all {checks} check-ups what was backpropagated in a step is {factor} times the loss that was logged, in {factor} backward passes: the same loss was backpropagated {factor} times."
+    "In all {checks} check-ups what was backpropagated in a step is {factor} times the loss that was logged, in {factor} backward passes: the same loss was backpropagated {factor} times, or {factor} parts were added up and their mean was logged."
 )
 _TWICE_ADVICE = Text("""Call `backward()` once per loss:
 

@@ -54,14 +54,15 @@ class RegulariserOverwhelms:
     that add the decay to the gradient; at least `min_ratio` in `min_checks` records in a row, which stand for `min_records` steps. And by values: a penalty (not a
     KL divergence) down to `max_rest` of its start for `min_records` records, while all data terms lost less than `unlearned` of
     theirs, or while the loss calls cost no less than the best constant answer. Or a penalty that makes up `min_share` of the loss falls on
-    to half of what it was when a data term was at its lowest, and that term is `min_regrown` times that low by the end. Or a penalty is
-    `min_first` of the loss at the start and `min_last` of it at the end, and the data term keeps `kept` of its start and stands still.
+    to half of what it was when a data term was at its lowest, which is `learned` below its start at least, and that term is `min_regrown` times that low by the end. Or a penalty is
+    `min_first` of the loss at the start and `min_last` of it at the end, and the data term keeps `kept` of its start, but is no higher than `max_risen` times it, and stands still.
     Dimensionless.
 
     What to try first: a smaller weight, or one that grows slowly.
 
     Guards against: the balance at the end of a training, where both are alike (factor 2) and the data term is learned; decoupled
-    weight decay; penalties that are large in value but small in gradient.
+    weight decay; penalties that are large in value but small in gradient; an equation's residual, which begins at its lowest, since a net that says nothing breaks no
+    equation.
 
     References: Ben Braiek and Khomh 2023, TheDeepChecker (TOSEM), "over-regularization"; Loshchilov and Hutter 2019
     (arXiv 1711.05101).
@@ -110,6 +111,8 @@ class RegulariserOverwhelms:
     kept: float = 0.4
     #: share of its start that a data term loses over the last quarter at most, 1
     still: float = 0.05
+    #: times its start, 1; three noisy batches make a start
+    max_risen: float = 1.25
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per penalty, or one for weight decay."""
@@ -192,7 +195,7 @@ class RegulariserOverwhelms:
             self._by_values(run, regrown(run, (penalty, data), course, self.min_regrown))
             for penalty, data, course in found
             if course.records >= self.min_records
-            and course.best > 0
+            and 0 < course.best <= (1 - self.learned) * course.first
             and course.rest <= course.start / 2
             and course.end >= self.min_regrown * course.best
             and course.share >= self.min_share
@@ -209,6 +212,7 @@ class RegulariserOverwhelms:
             and load.last >= self.min_last
             and load.end >= self.kept * load.start
             and load.late_fall <= self.still
+            and load.end <= self.max_risen * load.start
         ]
 
     def _shrunk(self, run: Run) -> list[Finding]:

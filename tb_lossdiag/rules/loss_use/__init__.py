@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tb_lossdiag.diagnosis.rule import Rule
 from tb_lossdiag.rules.loss_use.advantage_of_two_scales import AdvantageOfTwoScales
+from tb_lossdiag.rules.loss_use.advantage_trained import AdvantageTrained
 from tb_lossdiag.rules.loss_use.answer_among_inputs import AnswerAmongInputs
 from tb_lossdiag.rules.loss_use.bad_targets import BadTargets
 from tb_lossdiag.rules.loss_use.channels_reshaped import ChannelsReshaped
@@ -66,6 +67,7 @@ RULES: tuple[Rule, ...] = (
     OnePrediction(),
     MoreSymbolsThanFrames(),
     AnswerAmongInputs(),
+    AdvantageTrained(),
     FocusOfMean(),
     RatioToItself(),
     AdvantageOfTwoScales(),

@@ -12,100 +12,11 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES, LossCallSeries, calls, counts, mostly
 from tb_lossdiag.analysis.non_finite import last_finite
+from tb_lossdiag.analysis.one_answer import OneAnswer, one_answer, only_first, only_yes
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.rules.loss_use import target_words as words
 from tb_lossdiag.run import Run
-
-_INVALID = Text(
-    "{share}% of the targets given to `{call}` at step {step} mean nothing to it: they go from {low} to {high}."
-)
-_BLANK = Text(
-    "{share}% of the symbols given to `{call}` at step {step} are its blank, which stands for none: the symbols go from {low} to {high}."
-)
-_IGNORED = Text(
-    "In {count} of {checks} check-ups every target given to `{call}` was the ignored one: the mean over nothing is NaN."
-)
-_SORTED = Text(
-    "In {checks} check-ups the batch held one class only, and not always the same: the data come sorted by class."
-)
-_SINGLE = Text("All targets given to `{call}` in {checks} check-ups were class {low}.")
-_LEFT = Text(
-    "All targets that `{call}` counts in {checks} check-ups are class {low}: class {ignored}, {share}% of the targets, is one that it scores, and its `ignore_index`. Nothing is left to tell apart."
-)
-_SMOOTHED = Text(
-    "All targets given to `{call}` in {checks} check-ups are {low} or {high}: a smoothed yes that is hardly more than one half, or a no that is hardly less, says hardly anything."
-)
-_SEVERAL = Text(
-    "The targets given to `{call}` in {checks} check-ups are zeros and ones, {ones} ones a row on average: it takes them for likelihoods that add up to 1, and shares out one answer among several that are right."
-)
-_LABELS = Text("""Several labels that may all be right are as many questions of yes or no:
-
-```python
-loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target.float())
-```
-
-Where one answer is to be shared out among them, say so: `target / target.sum(1, keepdim=True)`.""")
-_SIGNS = Text("""This loss takes 1 and -1; of a 0 it learns nothing:
-
-```python
-target = 2 * target - 1  # 0 and 1 become -1 and 1
-```""")
-_MEASURED = Text("""Cross-entropy takes classes or probabilities. These targets are measured values, so use a regression loss on a linear output:
-
-```python
-loss = torch.nn.functional.mse_loss(model(x), target)  # no sigmoid or softmax at the end of the model
-```
-
-If they are labels of another coding (-1 and 1, percent), bring them to 0 and 1 first.""")
-_RANGE = Text("""Find the first wrong target before the loss does:
-
-```python
-assert torch.isfinite(target.float()).all()
-assert target.min() >= {low} and target.max() <= {high}, (target.min(), target.max())
-```
-
-- Class indices begin at 0: labels 1 to C need `target - 1`, padding needs `ignore_index=`.
-- Yes-or-no labels of -1 and 1 need `(target + 1) / 2`.
-- NaN comes from missing values: drop or mask those rows.""")
-_UNBLANK = Text("""The blank is what is said between symbols, so no symbol may have its index, and padding must not be counted as spoken:
-
-```python
-lengths = (targets != 0).sum(1)  # where padding and blank are 0: without the padding
-loss = torch.nn.functional.ctc_loss(outputs.log_softmax(-1), targets, input_lengths, lengths, blank=0)
-```
-
-With symbols from 0 on, use `targets + 1` and an output more, or `blank=` the last output.""")
-_SKIP = Text("""Skip batches without a target that counts, or divide by a number that can't be 0:
-
-```python
-total = torch.nn.functional.cross_entropy(logits, target, ignore_index=-100, reduction="sum")
-loss = total / (target != -100).sum().clamp_min(1)
-```""")
-_SHUFFLE = Text("""Shuffle the training data; as it is, each stretch of batches teaches one class and forgets the others:
-
-```python
-loader = torch.utils.data.DataLoader(dataset, batch_size={samples}, shuffle=True)
-```""")
-_SMOOTH = Text("""Smoothing by s leaves (1 - s) of the label and spreads s. Look at what it makes of 0 and of 1, also when it is done in place and so twice:
-
-```python
-smoothed = target * (1 - 0.1) + 0.1 / 2  # 0.05 and 0.95
-```""")
-_LOOK = Text("""Look at the labels as the loss gets them:
-
-```python
-print(torch.bincount(target.flatten()))
-```
-
-A contrastive loss whose right answer is always the first logit is meant to be like this.""")
-
-_COUNT = Text("""Each loss leaves out what belongs to nobody in its own targets, and no class:
-
-```python
-questions = torch.nn.{module}()  # a criterion of their own, which ignores -100 only
-```
-
-One criterion for two tasks ignores one of the other's classes: where padding is class 0 of the words, "no" is class 0 of the questions.""")
 
 _SIGNED = ("cosine_embedding_loss", "margin_ranking_loss", "hinge_embedding_loss", "soft_margin_loss")  # fmt: skip
 _MODULES = {"nll_loss": "NLLLoss"}
@@ -123,16 +34,21 @@ class BadTargets:
     How it decides: any target in any check-up is NaN, a class that doesn't exist, a probability outside [0, 1], a negative count or
     the blank of a CTC loss (error); all targets of a check-up are ignored (a warning, an error if it is so in all of at least `min_checks`); batches of at least `min_samples` targets hold one class each, in most
     check-ups and at least `min_checks`, and not all the same one (sorted data: a warning); or all of them hold the same (a warning,
-    or an information if it is class 0 and no other class is ignored); targets of yes-or-no questions are the same two values in all of at least `min_checks`, above 0 and below 1,
+    or an information if it is class 0 and no other class is ignored, unless that one call of the one model is told it at several places a sample, a layer
+    makes its scores, and the loss has come to a twentieth in the whole last quarter of the run); targets of yes-or-no questions are the same two values in all of at least `min_checks`, above 0 and below 1,
     and one of them is within `min_apart` of one half (a warning); or the likelihoods that `cross_entropy` is given are ones and zeros
-    in all of as many, with `min_ones` ones a row or more on average (a warning). Losses that take 1 and -1 are given 0 and no -1 (an error).
+    in all of as many, with `min_ones` ones a row or more on average (a warning); or all yes-or-no calls of a discriminator and a generator (told by
+    their names) have one and the same target, and their losses have come to a twentieth of their start (a warning); or the one call of the one model
+    that is watched asks for yes or no, every one of 500 targets or more is a yes, and its loss has come to a twentieth (a warning). Losses that take 1 and -1 are given 0 and no -1 (an error).
 
     What to try first: assert the range of the targets; use a regression loss for measured values; shuffle.
 
-    Guards against: measured targets that are all NaN after the loss has become so for good, as those that the model makes do; padding given as `ignore_index`; discriminators, whose yes-or-no calls have one label each; contrastive losses,
-    whose right answer is always class 0 (information only); small batches; soft targets of many values, and those of 0 and something.
+    Guards against: measured targets that are all NaN after the loss has become so for good, as those that the model makes do; padding given as `ignore_index`; discriminators, whose yes-or-no calls have one label each, and not the same; contrastive losses and choices,
+    whose right answer is always class 0 (information only); small batches; soft targets of many values, and those of 0 and something; rare things, of which a
+    batch holds none; labels drawn at random around 0 and 1 on purpose, up to `max_jitter` beyond them (information only).
 
-    References: PyTorch, `torch.nn.CrossEntropyLoss`, `torch.nn.BCELoss` (targets between 0 and 1); MoCo (He et al. 2020, labels of 0).
+    References: PyTorch, `torch.nn.CrossEntropyLoss`, `torch.nn.BCELoss` (targets between 0 and 1); MoCo (He et al. 2020, labels of 0);
+    Chintala et al. 2016, soumith/ganhacks (labels drawn from 0.7 to 1.2).
     """
 
     code: ClassVar[str] = "LD506"
@@ -154,9 +70,14 @@ class BadTargets:
         q.CALL_TARGET_INDEX,
         q.LOSS_NONFINITE,
         q.GRADIENT_NONFINITE,
+        q.GLOBAL_NORM,
+        q.CALL_VALUE,
+        q.CALL_SOURCE,
+        q.LABEL_COUNT,
+        q.LOSS,
     )
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD110", "LD111", "LD202", "LD203", "LD206", "LD509", "LD512", "LD523", "LD602", "LD608", "LD705",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD110", "LD111", "LD202", "LD203", "LD205", "LD206", "LD509", "LD512", "LD523", "LD602", "LD608", "LD705", "LD709",
     )  # fmt: skip
 
     #: samples; four of one class in a batch of four is chance
@@ -165,6 +86,8 @@ class BadTargets:
     min_checks: int = 3
     #: distance of a label from one half, 1; who means 0.6 as a yes says no more than one half in five
     min_apart: float = 0.1
+    #: beyond 0 and 1, 1; labels of a discriminator are drawn from 0.7 to 1.2, rounded up
+    max_jitter: float = 0.25
     #: share of the targets times the number of classes, 1; classes are rarely a fifth as frequent as others, padding of words is no class
     min_class: float = 0.2
     #: ones a row, 1; with fewer, few rows have more than one
@@ -183,6 +106,8 @@ class BadTargets:
                 yield from self._several(call)
             elif call.function in BINARY:
                 yield from self._smoothed(call)
+        yield from self._all_real(run)
+        yield from self._only_yes(run)
 
     def _invalid(
         self, call: LossCallSeries, invalid: np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -191,7 +116,7 @@ class BadTargets:
         worst = float(invalid[hits].max())
         low, high = _least(call.of(q.CALL_TARGET_MIN)), -_least(-call.of(q.CALL_TARGET_MAX))
         spoken = call.function == "ctc_loss"
-        message = (_BLANK if spoken else _INVALID).format(
+        message = (words.BLANK if spoken else words.INVALID).format(
             call=call.name,
             step=str(int(call.steps[hits][0])),
             share=short_number(100 * worst),
@@ -202,21 +127,25 @@ class BadTargets:
         classes = call.typical(q.CALL_OUTPUTS)
         most = short_number(classes - 1) if call.function in CLASSES and classes > 1 else "1"
         most = 'float("inf")' if call.function not in (*BINARY, *CLASSES) else most
-        advice = _MEASURED if measured else _RANGE.format(low="0", high=most)
-        advice = _UNBLANK if spoken else advice
-        advice = _SIGNS if call.function in _SIGNED and np.isfinite(low) else advice
+        advice = words.MEASURED if measured else words.RANGE.format(low="0", high=most)
+        advice = words.UNBLANK if spoken else advice
+        advice = words.SIGNS if call.function in _SIGNED and np.isfinite(low) else advice
         evidence = call.evidence(q.CALL_INVALID, hits, worst, 0.0)
-        return self._of(self.severity, evidence, (message, advice), {"invalid": worst})
+        near = -self.max_jitter <= low and high <= 1 + self.max_jitter
+        whole = call.of(q.CALL_TARGET_WHOLE)[hits]
+        drawn = near and call.function in BINARY and bool((whole < 1).all())
+        severity = Severity.INFO if drawn else self.severity
+        return self._of(severity, evidence, (message, advice), {"invalid": worst})
 
     def _ignored(
         self, call: LossCallSeries, ignored: np.ndarray[tuple[int], np.dtype[np.float64]]
     ) -> Finding:
         hits, known = ignored >= 1, ~np.isnan(ignored)
-        message = _IGNORED.format(call=call.name, **counts(hits, known))
+        message = words.IGNORED.format(call=call.name, **counts(hits, known))
         evidence = call.evidence(q.CALL_IGNORED, hits, 1.0, 1.0)
         never = hits[known].all() and hits.sum() >= self.min_checks
         severity = self.severity if never else Severity.WARNING
-        return self._of(severity, evidence, (message, _SKIP), {})
+        return self._of(severity, evidence, (message, words.SKIP), {})
 
     def _single(self, call: LossCallSeries) -> Iterator[Finding]:
         majority = call.of(q.CALL_MAJORITY)
@@ -229,17 +158,20 @@ class BadTargets:
         if not sorted_data and not hits[known].all():
             return
         left = None if sorted_data else self._left_out(call)
-        text = _SORTED if sorted_data else _SINGLE if left is None else _LEFT
-        words = {"call": call.name, "checks": str(int(hits.sum())), **(left or {})}
-        message = text.format(low=_known(float(classes[0])), **words)
+        text = words.SORTED if sorted_data else words.SINGLE if left is None else words.LEFT
+        said = {"call": call.name, "checks": str(int(hits.sum())), **(left or {})}
+        message = text.format(low=_known(float(classes[0])), **said)
         samples = short_number(max(np.nan_to_num(call.typical(q.CALL_SAMPLES)), 1.0))
-        advice = _SHUFFLE.format(samples=samples) if sorted_data else _LOOK
+        advice = words.SHUFFLE.format(samples=samples) if sorted_data else words.LOOK
         advice = (
             advice
             if left is None
-            else _COUNT.format(module=_MODULES.get(call.function, "CrossEntropyLoss"))
+            else words.COUNT.format(module=_MODULES.get(call.function, "CrossEntropyLoss"))
         )
         meant = not sorted_data and left is None and classes[0] == 0
+        heard = only_first(call.run, self.min_samples, self.min_checks) if meant else None
+        if heard is not None:
+            message, advice, meant = _first(heard), words.MASKS, False
         severity = Severity.INFO if meant else Severity.WARNING
         evidence = call.evidence(q.CALL_MAJORITY, hits, 1.0, 1.0)
         yield self._of(severity, evidence, (message, advice), {"classes": len(classes)})
@@ -266,10 +198,10 @@ class BadTargets:
         ):
             return
         each = float(np.median(ones[hits]))
-        words = {"checks": str(int(hits.sum())), "ones": short_number(each)}
-        message = _SEVERAL.format(call=call.name, **words)
+        said = {"checks": str(int(hits.sum())), "ones": short_number(each)}
+        message = words.SEVERAL.format(call=call.name, **said)
         evidence = call.evidence(q.CALL_TARGET_MEAN, hits)
-        yield self._of(Severity.WARNING, evidence, (message, _LABELS), {"ones": each})
+        yield self._of(Severity.WARNING, evidence, (message, words.LABELS), {"ones": each})
 
     def _smoothed(self, call: LossCallSeries) -> Iterator[Finding]:
         low, high = call.of(q.CALL_TARGET_MIN), call.of(q.CALL_TARGET_MAX)
@@ -280,11 +212,42 @@ class BadTargets:
         ends = np.array([low[0], high[0]])
         if np.abs(ends - 0.5).min() >= self.min_apart:
             return
-        words = {"low": _known(float(low[0])), "high": _known(float(high[0]))}
-        message = _SMOOTHED.format(call=call.name, checks=str(int(known.sum())), **words)
+        said = {"low": _known(float(low[0])), "high": _known(float(high[0]))}
+        message = words.SMOOTHED.format(call=call.name, checks=str(int(known.sum())), **said)
         evidence = call.evidence(q.CALL_TARGET_MAX, known, float(high[0]), 0.5 + self.min_apart)
         numbers = {"low": float(low[0]), "high": float(high[0])}
-        yield self._of(Severity.WARNING, evidence, (message, _SMOOTH), numbers)
+        yield self._of(Severity.WARNING, evidence, (message, words.SMOOTH), numbers)
+
+    def _all_real(self, run: Run) -> Iterator[Finding]:
+        """A discriminator that hears one answer only."""
+        heard = one_answer(run, self.min_samples, self.min_checks)
+        if heard is None:
+            return
+        call = heard.calls[0]
+        said = {"call": call.name, "calls": str(len(heard.calls)), "low": _known(heard.answer)}
+        share = short_number(max(float(f"{100 * heard.left:.1g}"), 0.1))
+        message = words.ALL_REAL.format(checks=str(len(call.steps)), share=share, **said)
+        known: Bools = np.ones(len(call.steps), bool)
+        evidence = call.evidence(q.CALL_TARGET_MAX, known, heard.answer)
+        yield self._of(
+            Severity.WARNING, evidence, (message, words.JUDGED), {"answer": heard.answer}
+        )
+
+    def _only_yes(self, run: Run) -> Iterator[Finding]:
+        """Nothing but positives."""
+        heard = only_yes(run, self.min_samples, self.min_checks)
+        if heard is None:
+            return
+        call = heard.calls[0]
+        known: Bools = np.ones(len(call.steps), bool)
+        labels = short_number(float(np.nansum(call.of(q.CALL_SAMPLES))))
+        share = short_number(max(float(f"{100 * heard.left:.1g}"), 0.1))
+        said = {"call": call.name, "checks": str(len(call.steps)), "low": _known(heard.answer)}
+        message = words.ONLY_YES.format(labels=labels, share=share, **said)
+        evidence = call.evidence(q.CALL_TARGET_MIN, known, heard.answer)
+        yield self._of(
+            Severity.WARNING, evidence, (message, words.UNSEEN), {"answer": heard.answer}
+        )
 
     def _of(
         self,
@@ -294,6 +257,16 @@ class BadTargets:
         numbers: dict[str, float],
     ) -> Finding:
         return Finding(self.code, severity, evidence.column, (evidence,), *texts, numbers)
+
+
+def _first(heard: OneAnswer) -> Text:
+    """That every place of every sample is class 0, and the model has learned it."""
+    call = heard.calls[0]
+    labels = float(np.nansum(call.run[q.LABEL_COUNT].at(call.steps, ["0"])))
+    said = {"labels": f"{labels:.0f}", "call": call.name, "checks": str(len(call.steps))}
+    return words.FIRST.format(
+        share=short_number(max(float(f"{100 * heard.left:.1g}"), 0.1)), **said
+    )
 
 
 def _given(run: Run, call: LossCallSeries) -> np.ndarray[tuple[int], np.dtype[np.float64]]:

@@ -10,15 +10,13 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.contrastive import comparisons, first_is_right
-from tb_lossdiag.analysis.learned_scale import LearnedScale, learned_scales
+from tb_lossdiag.analysis.learned_scale import MASK, LearnedScale, learned_scales
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls_if_any
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Source
 from tb_lossdiag.records import Doubles
 from tb_lossdiag.run import Run
 
-_MASK = -1e4
-"""A lower likeness is no likeness: it keeps a candidate out."""
 _ROUNDING = 1.02
 """Times what a bound allows; a recorded value and a step may lie between."""
 _CLIP = 100.0
@@ -58,6 +56,17 @@ scale = model.get_parameter("{name}").exp().clamp(max=100)
 ```
 
 If it is to be used as it is, begin with 10 or more.""")
+_LONGER = Text(
+    "In {checks} check-ups the scores that `{call}` compares are up to {times} times what `{name}` multiplies by ({scale}): products of vectors of any length, and no cosines. The loss is {value} and more in them, where guessing costs {guess}."
+)
+_LONGER_ADVICE = Text("""A scale that begins between 7 and 100 is made for cosines. Bring the vectors to length 1 before they are multiplied:
+
+```python
+a, b = (torch.nn.functional.normalize(each, dim=-1) for each in (image, text))
+logits = a @ b.T * scale
+```
+
+Else long vectors are like everything, and what was learned of directions is lost in validation, where vectors are normalised.""")
 _BEYOND = Text(
     "The likenesses that `{call}` compares are multiplied by {scale} by now (`{name}`), with the largest one at {largest}; 100 is where such scales are usually stopped."
 )
@@ -85,7 +94,8 @@ class LogitScale:
     `max_floor` of ln C or more in the last `min_checks` check-ups, the newest at step `min_steps` or later. Or a single number among the
     parameters that is named as a scale or temperature began between `low_log` and ln 100, and the largest input never
     exceeds it and reaches half of it, though its exponential would be far more, and the lowest loss is `min_floor` of ln C. Or
-    its exponential (its inverse, for one below 0.1) is beyond `max_scale`, with an input beyond 100; or its logarithm moved by `max_step`
+    its exponential (its inverse, for one below 0.1) is beyond `max_scale`, with an input beyond 100; or began within the usual, and inputs of the run's only comparison are beyond
+    `min_longer` times it in `min_checks` check-ups that cost more than guessing; or its logarithm moved by `max_step`
     a step in the first `min_checks` records of steps and by `max_travel` altogether. Or the first candidate is always right, and in the newest half of the
     check-ups, at least `min_checks`, all cost `min_behind` of ln C or more, and it wins in `max_wins` times as many rows as guessing finds, or fewer, which finds at least `min_expected`. Or the scores of a classifier never left -1 to 1, reach
     `min_reach` without growing by more than `max_growth` in the last `min_bound` check-ups, and `min_right` of its answers are right there
@@ -94,7 +104,7 @@ class LogitScale:
     What to try first: print the scale and the largest logit.
 
     Guards against: a temperature of 0.5, and of 1 with hundreds of candidates; scales at their clamp of 100; learned scales
-    that are used as they are and begin at 10 or more; masked candidates; distances, which have no bound; scores of a classifier that are
+    that are used as they are and begin at 10 or more; margins that are added to cosines, and a second comparison with a temperature of its own; masked candidates; distances, which have no bound; scores of a classifier that are
     still growing, or of few classes.
 
     References: Radford et al. 2021, CLIP (arXiv 2103.00020), section 2.5; Chen et al. 2020, SimCLR (arXiv 2002.05709), table 5.
@@ -118,6 +128,8 @@ class LogitScale:
     min_floor: float = 0.2
     #: logarithm of a scale; ln 10 is what SigLIP begins with
     low_log: float = 2.0
+    #: largest score over the scale, 1; a margin adds 0.5 to a cosine at most (ArcFace, CosFace)
+    min_longer: float = 1.6
     #: 1; half as much again as the usual bound
     max_scale: float = 150.0
     #: of the scale's logarithm, a step; usual rates make 0.0001 to 0.01
@@ -158,6 +170,7 @@ class LogitScale:
         scales = [scale for call in compared[:1] for scale in learned_scales(run, call)]
         judged = (self._learned(run, scale) for scale in scales)
         found = [finding for finding in judged if finding is not None]
+        found += [finding for scale in scales for finding in self._longer(scale, compared)]
         found += [finding for call in compared for finding in self._flat(call)]
         found += [finding for call in compared for finding in self._behind(call)]
         found += [self._flatly(call, _reach(call)[-self.min_bound :]) for call in classified]
@@ -184,7 +197,7 @@ class LogitScale:
         recent = slice(-self.min_checks, None)
         high, low = call.of(q.CALL_INPUT_MAX)[recent], call.of(q.CALL_INPUT_MIN)[recent]
         # Cosines reach as far down as up; a mask says nothing of the others.
-        size = np.where(low > _MASK, np.maximum(high, -low), np.where(high > 0, high, np.nan))
+        size = np.where(low > MASK, np.maximum(high, -low), np.where(high > 0, high, np.nan))
         classes, largest = call.typical(q.CALL_OUTPUTS), float(np.max(size))
         guess, floor = float(np.log(classes)), _floor(2 * largest, classes)
         if floor >= self.max_floor * guess and call.steps[-1] >= self.min_steps:
@@ -263,6 +276,21 @@ class LogitScale:
             return None
         numbers = {"scale": float(factor[-1]), "largest": largest}
         return self._of(scale, (_BEYOND, _BOUND_ADVICE), numbers)
+
+    def _longer(self, scale: LearnedScale, compared: list[LossCallSeries]) -> Iterator[Finding]:
+        """What the scale of cosines multiplies is longer than any cosine, to the loss' cost."""
+        begins, call = float(scale.factor[0]), scale.call
+        highest = [each.of(q.CALL_INPUT_MAX) for each in compared]
+        alone = all(np.array_equal(each, highest[0]) for each in highest)
+        if not alone or not np.exp(self.low_log) <= begins <= _ROUNDING * _CLIP:
+            return
+        value, guess = call.of(q.CALL_VALUE), float(np.log(call.typical(q.CALL_OUTPUTS)))
+        hits = (scale.longest >= self.min_longer) & (value > guess)
+        if hits.sum() < self.min_checks or call.of(q.CALL_SUMMED).any():
+            return
+        numbers = {"times": float(scale.longest[hits].max()), "scale": begins}
+        numbers |= {"value": float(value[hits].min()), "guess": guess, "checks": int(hits.sum())}
+        yield self._of(scale, (_LONGER, _LONGER_ADVICE), numbers)
 
     def _restless(self, run: Run, scale: LearnedScale) -> Finding | None:
         if q.UPDATE_NORM not in run or scale.name not in run[q.UPDATE_NORM].places:

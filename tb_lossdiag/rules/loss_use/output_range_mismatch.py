@@ -13,12 +13,20 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.activation_ranges import NAMES, RANGES, cross_entropy_floor
 from tb_lossdiag.analysis.activation_ranges import ends as reach
 from tb_lossdiag.analysis.levels import Bools
-from tb_lossdiag.analysis.loss_calls import REGRESSION, LossCallSeries, calls, counts, mostly
+from tb_lossdiag.analysis.loss_calls import (
+    REGRESSION,
+    LossCallSeries,
+    calls,
+    calls_if_any,
+    counts,
+    mostly,
+)
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity, Source
+from tb_lossdiag.rules.loss_use.range_of_real import Bounds, Unfit, unfit_makers
 from tb_lossdiag.run import Run
 
-_DISTANCE = (*REGRESSION, "gaussian_nll_loss", "custom")
+_DISTANCE = (*REGRESSION, "gaussian_nll_loss", "mape_loss", "smape_loss", "custom")
 _SQUASHERS = {
     "cross_entropy": (Source.RELU, Source.TANH, Source.SIGMOID),
     "binary_cross_entropy_with_logits": (Source.RELU, Source.TANH),
@@ -86,12 +94,16 @@ class OutputRangeMismatch:
     How it decides: in most check-ups the loss's input comes (autograd graph) from a sigmoid, softmax, tanh or ReLU, and the targets of a
     regression loss go beyond its range by more than `min_excess` of their own span (error if even their mean does); a Poisson loss has
     targets above e^1 in the mean; a loss that takes logits gets them from a sigmoid, tanh or ReLU; a softmax has one unit;
-    a loss gets the logarithm of a ReLU's output; or a softmax is compared with rows of 0 and 1 of which less than `max_one_hot` hold exactly one 1.
+    a loss gets the logarithm of a ReLU's output; or a softmax is compared with rows of 0 and 1 of which less than `max_one_hot` hold exactly one 1. Or, in most
+    of at least `min_judged` check-ups, a module beside the model is given what that made, which ends in a tanh or sigmoid, and numbers of the
+    same shape that it did not make, `min_unmade` of which lie beyond; or there is a tanh, they go from 0 or more to about 1, and in the last
+    one `min_astray` of what was made lies beyond them.
 
     What to try first: end with a linear layer, or bring the targets into the activation's range.
 
     Guards against: targets within the range (images of 0 to 1 after a sigmoid); single targets slightly outside; scaled or clipped logits
-    such as 10 x tanh, which are another operation; softmax before cross-entropy (LD501) and sigmoid before its logits loss (LD502).
+    such as 10 x tanh, which are another operation; softmax before cross-entropy (LD501) and sigmoid before its logits loss (LD502); judges that are given
+    something else than what was made, as with noise on it, or beside its condition.
 
     References: Goodfellow, Bengio and Courville 2016, Deep Learning, section 6.2.2; UMLAUT (Schoop et al. 2021); Stack Overflow 45442843.
     """
@@ -108,19 +120,34 @@ class OutputRangeMismatch:
         q.CALL_TARGET_INDEX,
         q.CALL_TARGET_ONE_HOT,
         q.CALL_TARGET_WHOLE,
+        q.MADE_SOURCE,
+        q.REAL_LOW,
+        q.REAL_HIGH,
+        q.REAL_UNREACHED,
+        q.MADE_ASTRAY,
     )
+    instead: ClassVar[tuple[Quantity, ...]] = (q.MADE_SOURCE,)
     explains: ClassVar[tuple[str, ...]] = (
-        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD109", "LD110", "LD114", "LD201", "LD203", "LD205", "LD206", "LD505", "LD523", "LD601", "LD602", "LD701", "LD702", "LD704", "LD705", "LD707", "LD722",
+        "LD101", "LD102", "LD103", "LD104", "LD105", "LD106", "LD109", "LD110", "LD114", "LD201", "LD203", "LD205", "LD206", "LD505", "LD523", "LD601", "LD602", "LD701", "LD702", "LD704", "LD705", "LD707", "LD709", "LD722",
     )  # fmt: skip
 
     #: part of the targets' span that lies outside, 1; rounding and a stray target stay below it
     min_excess: float = 0.1
     #: share of the target rows, 1; a few rows without a class are padding or background
     max_one_hot: float = 0.7
+    #: check-ups; one may have seen a batch of something else
+    min_judged: int = 3
+    #: share of the real numbers, 1; a few outliers are no range
+    min_unmade: float = 0.02
+    #: share of what is made, 1; a twentieth of it is enough for a judge, and less is left where the maker has learned to keep within
+    min_astray: float = 0.05
 
     def check(self, run: Run) -> Iterator[Finding]:
-        """Yield at most one finding per call."""
-        for call in calls(run):
+        """Yield at most one finding per call, and one for a maker."""
+        bounds = Bounds(self.min_judged, self.min_unmade, self.min_astray, self.min_excess)
+        judged = [self._of_maker(unfit) for unfit in unfit_makers(run, bounds)]
+        yield from judged
+        for call in calls_if_any(run) if judged else calls(run):
             known = ~np.isnan(call.of(q.CALL_SOURCE))
             one = call.of(q.CALL_OUTPUTS) == 1
             lone = one & call.made_by(Source.SOFTMAX)
@@ -136,6 +163,10 @@ class OutputRangeMismatch:
                 yield self._many(call, several & known, known)
             else:
                 yield from self._unreached(call, known)
+
+    def _of_maker(self, unfit: Unfit) -> Finding:
+        evidence, message, advice = unfit
+        return self._of(self.severity, evidence, message, advice)
 
     def _constant(self, call: LossCallSeries, seen: tuple[Bools, Bools], text: Text) -> Finding:
         message = text.format(call=call.name, **counts(*seen))

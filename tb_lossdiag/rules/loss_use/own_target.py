@@ -56,7 +56,7 @@ class OwnTarget:
     title: ClassVar[Text] = Text("The targets are trained, too")
     reads: ClassVar[tuple[Quantity, ...]] = ()
     may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_OWN_TARGET, q.CALL_VALUE)
-    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD104", "LD109", "LD523")
+    explains: ClassVar[tuple[str, ...]] = ("LD102", "LD103", "LD104", "LD109", "LD523", "LDR25")
 
     #: check-ups; the targets of one may be made otherwise
     min_checks: int = 3

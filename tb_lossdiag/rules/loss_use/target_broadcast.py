@@ -23,7 +23,7 @@ _ONE = Text(
     "In {count} of {checks} check-ups `{call}` compared {outputs} outputs, of one sample, with at least {targets} different targets: one answer stands for all of the batch."
 )
 _CROSSED = Text(
-    "In {checks} check-ups up to step {step} the loss was made from {samples} times {samples} numbers: a column (N, 1) met a row (N,), and what belongs to one sample of the batch was taken with what belongs to every other."
+    "In {checks} check-ups up to step {step} the loss was made from {samples} times {samples} numbers: a column such as (N, 1) met a row such as (N,), and what belongs to one sample of the batch was taken with what belongs to every other."
 )
 _CROSSED_ADVICE = Text("""Bring both to one shape before they meet, and let an assertion keep them there:
 
@@ -33,8 +33,8 @@ assert values.shape == target.shape, (values.shape, target.shape)
 difference = target - values
 ```
 
-An output layer with one unit gives (N, 1); returns, actions, rewards and log-probabilities are (N,). What is subtracted here as a target or
-a baseline may have no gradient, so that no shape of the loss shows it.""")
+An output layer with one unit gives (N, 1); returns, actions, rewards, log-probabilities and errors that were averaged over an axis are
+(N,), weights of samples may be either. What is subtracted here as a target or a baseline may have no gradient, so that no shape of the loss shows it.""")
 _ADVICE = Text("""Bring both to one shape, and let an assertion keep them there:
 
 ```python
@@ -65,7 +65,7 @@ class TargetBroadcast:
 
     How it decides: the loss worked on exactly N times as many elements as the larger of output and target has, N being the batch size
     (at least `min_samples`); in most check-ups, one is enough. Or a column and a row of N numbers each, of different memory, were
-    subtracted, multiplied or divided on the way to a loss of one's own, in `min_crossed` check-ups. A warning: the output has one sample, and there are more different
+    subtracted, multiplied or divided on the way to a loss of one's own, in `min_crossed` check-ups; or (N, 1, 1) and (N, M), and so on, one of them with a gradient. A warning: the output has one sample, and there are more different
     targets than it has elements. Unit: 1.
 
     What to try first: `squeeze(-1)` the output, or `unsqueeze(1)` the target.
@@ -85,6 +85,7 @@ class TargetBroadcast:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_OUTPUTS, q.CALL_TARGET_UNIQUE, q.ALL_AGAINST_ALL,
     )  # fmt: skip
+    instead: ClassVar[tuple[Quantity, ...]] = (q.ALL_AGAINST_ALL,)
     explains: ClassVar[tuple[str, ...]] = (
         "LD104",
         "LD105",

@@ -59,15 +59,15 @@ class TargetsMisaligned:
     that is trained two tokens ahead looks healthy and writes nonsense.
 
     How it decides: in each of at least `min_checks` check-ups that could compare `min_compared` targets or more, all but a hundredth of them
-    are the input's tokens at the same place (a warning), or two places ahead (an error); or at least `min_shown` of those that count are, and
+    are the input's tokens at the same place (a warning; of an encoder with a decoder, the decoder's own input), or two places ahead (an error); or at least `min_shown` of those that count are, and
     most others lie behind one and the same token, a mask (a warning). Places where neighbouring tokens are the same
     don't count. Unit: targets.
 
     What to try first: shift the labels by one, once.
 
     Guards against: masked language models in which what counts is hidden, but for the tenth that is left to see; corrections of text, whose
-    other tokens differ; encoders with decoders and others that are given two
-    sequences; tagging, where targets are other classes.
+    other tokens differ; a source that is to be repeated by a decoder
+    that begins a place earlier, with words left out or not; labels that a model is given and never looks up; tagging, where targets are other classes.
 
     References: Transformers, "Causal language modeling": models shift labels inside.
     """

@@ -23,6 +23,8 @@ _ONE_WAY = Text(
     "Over {checks} check-ups predictions of {percent}% of the pictures are clearly those of the target turned {way}, and of {other}% those of the target turned {across}: the pictures given to `{call}` are turned {way} at random, and their targets are not, or by a draw of their own."
 )
 _SIDES = (q.CALL_UPSIDE_DOWN, Text("upside down")), (q.CALL_MIRRORED, Text("left to right"))
+_SURE = 2
+"""Standard errors; of few labelled pixels chance alone gives the rest."""
 _ADVICE = Text("""A random turn is drawn twice, once for the picture and once for its target. Draw it once for both:
 
 ```python
@@ -46,7 +48,7 @@ class TurnedApart:
 
     How it decides: in at least `min_checks` check-ups predictions have `min_paired` or more in common with their own targets, beyond
     those of other samples (a correlation); beyond the same targets turned over (upside down, left to right, both; the way that tells least) they have,
-    all these check-ups together, at most `max_share` of that, also where a standard error is added. Or, in these check-ups, predictions are clearly those of the target turned one way for `min_turned` of the pictures or more,
+    all these check-ups together, at most `max_share` of that, also where two standard errors are added. Or, in these check-ups, predictions are clearly those of the target turned one way for `min_turned` of the pictures or more,
     also where a standard error is taken off and in the newest `min_checks`, and for `max_across` or less those of the target turned the other way. Unit: 1.
 
     What to try first: one draw for the picture and its target.
@@ -108,7 +110,7 @@ class TurnedApart:
 
     def _judged(self, own: Correlation, beyond: Correlation) -> Iterator[Finding]:
         (paired, _), (turned, error) = own.pooled(), beyond.pooled()
-        if turned + error > self.max_share * paired:
+        if turned + _SURE * error > self.max_share * paired:
             return
         message = _MESSAGE.format(
             call=own.call,

@@ -37,6 +37,15 @@ _PIXELS = Text("; its largest is {largest}, as of pixels that nobody has scaled"
 _BROKE = Text(", and the loss became NaN or infinite")
 _CLIPPED = Text(", and the clip leaves {share} of each gradient")
 _HARMLESS = Text("")
+_OUTPUTS = Text(
+    "One of the outputs that `{call}` adds up spreads a hundred times as much as others, or more: of its variance {large}% are left, of theirs {small}% or more, in the last {checks} check-ups. One loss of all outputs hardly sees the small ones."
+)
+_OUTPUTS_ADVICE = Text("""Standardise each output by its own mean and deviation, both of the training set, and turn predictions back afterwards:
+
+```python
+mean, std = target.mean(0), target.std(0)  # of the training targets: of each column, not of all numbers together
+loss = torch.nn.functional.mse_loss(output, (target - mean) / std)
+```""")
 _INPUT_ADVICE = Text("""Standardise with numbers of the training set, and use the same ones in validation:
 
 ```python
@@ -77,12 +86,14 @@ class UnscaledData:
     `min_first_loss` times that of the best constant answer (where noise is asked for: `min_noised_loss`, and nothing else), a loss that fell by less than
     `min_fall`, or one that broke; clips that leave no more than `max_left` of the gradients of a loss not known to be learned. Of an input
     whose largest value is exactly 255 the loss must have fallen by `min_pixel_fall`, for such are pixels that were forgotten. Else an
-    information.
+    information. Or one of up to 16 outputs of a regression spreads a hundred times as much as others, and in each of the last `min_checks`
+    check-ups, of `min_late` or more, at least `min_small_left` of the variance of each of those is unexplained and at most `max_large_left` of its own (a warning).
 
     What to try first: standardise with the mean and standard deviation of the training set.
 
     Guards against: tokens; a model that begins with a normalisation layer or scales its input itself (the first layer's output is small);
-    constant features; runs that learn all the same (information; of small inputs nothing is said then).
+    constant features; runs that learn all the same (information; of small inputs nothing is said then); small outputs that are learned
+    all the same; pictures and windows, of whose many numbers some hardly ever change.
 
     References: LeCun et al. 1998, "Efficient BackProp", section 4.3; UMLAUT (Schoop et al. 2021), "input data exceeds typical limits".
     """
@@ -104,6 +115,8 @@ class UnscaledData:
         q.CALL_TOP_SHARE,
         q.CALL_VALUE,
         q.CALL_BASELINE,
+        q.CALL_SMALL_LEFT,
+        q.CALL_LARGE_LEFT,
         q.ACTIVATION_STD,
         q.MODULE_KIND,
         q.MODULE_FED_BY,
@@ -146,6 +159,12 @@ class UnscaledData:
     max_left: float = 1e-3
     #: share of a squared loss that its worst 1% of elements make, 1; with half of it they make the targets' spread, too
     max_top_share: float = 0.5
+    #: share of the variance of the best of the small outputs, 1; who has begun to learn it is below
+    min_small_left: float = 0.9
+    #: share of the variance of the largest output, 1; then the model does learn
+    max_large_left: float = 0.5
+    #: check-ups with such outputs
+    min_late: int = 6
     #: first layer's over input's standard deviation, 1; common initialisations give 0.5 to 1.5
     min_first_layer: float = 0.05
     #: standard deviation of the first layer's output; what was scaled before leaves 0.3 to 2
@@ -171,6 +190,7 @@ class UnscaledData:
             yield from found
         for call in regression:
             yield from self._target(call, harm)
+            yield from self._outputs(call)
 
     def _is_noise(self, call: LossCallSeries) -> bool:
         """Whether the targets are drawn anew for each step, of mean 0 and standard deviation 1."""
@@ -264,10 +284,32 @@ class UnscaledData:
             advice = _TARGET_ADVICE.format(mean=words["mean"], std=divisor, function=call.function)
             yield self._of(evidence, message, advice, harm)
 
+    def _outputs(self, call: LossCallSeries) -> Iterator[Finding]:
+        """Outputs of very different sizes, of which only the large ones are learned."""
+        small, large = call.of(q.CALL_SMALL_LEFT), call.of(q.CALL_LARGE_LEFT)
+        known = np.isfinite(small) & np.isfinite(large)
+        last = np.flatnonzero(known)[-self.min_checks :]
+        late = known.sum() >= self.min_late and mostly(known, np.ones(len(known), bool), 1)
+        if not late or small[last].min() < self.min_small_left:
+            return
+        if large[last].max() > self.max_large_left:
+            return
+        hits = np.zeros(len(known), bool)
+        hits[last] = True
+        words = {"large": _percent(large[last]), "small": _percent(np.minimum(small[last], 1.0))}
+        message = _OUTPUTS.format(call=call.name, checks=str(len(last)), **words)
+        least = float(np.median(small[last]))
+        evidence = call.evidence(q.CALL_SMALL_LEFT, hits, least, self.min_small_left)
+        yield self._of(evidence, message, _OUTPUTS_ADVICE, message)
+
     def _of(self, evidence: Evidence, message: Text, advice: Text, harm: Text | None) -> Finding:
         severity = self.severity if harm else Severity.INFO
         numbers = {"scale": float(evidence.observed or 0.0)}
         return Finding(self.code, severity, evidence.column, (evidence,), message, advice, numbers)
+
+
+def _percent(shares: Doubles) -> str:
+    return short_number(float(f"{100 * float(np.median(shares)):.2g}"))
 
 
 def _middle(values: Doubles) -> str:

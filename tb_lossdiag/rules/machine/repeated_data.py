@@ -28,6 +28,9 @@ _EQUAL = Text(
 _AGAIN = Text(
     "Each of {checks} check-ups{model} saw the very same batch: this run trains on one batch alone."
 )
+_TWICE = Text(
+    "Steps {step} and {next}{model} saw the very same batch, sample by sample, and later ones others: {workers} worker processes read the stream that they came from, and each of them reads all of it."
+)
 _HEART = Text(
     " It has learned this by heart: the training loss went on falling while that of the validation won nothing more."
 )
@@ -40,7 +43,8 @@ _BLANK_ADVICE = Text("""Look at what reaches the model:
 print(x.shape, float(x.float().std(0).mean()))  # 0: every sample is the same
 ```
 
-A reader that fails quietly, a `Dataset` that ignores its index, features overwritten in preprocessing, tokens that are all unknown.""")
+A reader that fails quietly, a `Dataset` that ignores its index, features overwritten in preprocessing, tokens that are all unknown; a memory of
+an agent that keeps references to one array which the world moves in place: keep `observation.copy()`.""")
 _EQUAL_ADVICE = Text("""Sampling with replacement does that; a `Dataset` that ignores its index, or workers that all read the same part of a stream, does so by
 mistake:
 
@@ -55,6 +59,20 @@ anew at each step:
 for x, y in loader:  # not x, y = next(iter(loader)) in each step
     model(x)
 ```""")
+_TWICE_ADVICE = Text("""Each worker has a copy of the `IterableDataset`, and has to leave out what the others take:
+
+```python
+class Stream(torch.utils.data.IterableDataset):
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __iter__(self):
+        info = torch.utils.data.get_worker_info()
+        first, apart = (0, 1) if info is None else (info.id, info.num_workers)
+        return (row for place, row in enumerate(self.rows) if place % apart == first)
+```
+
+Until then an epoch is as many times as long as there are workers. What each of them draws at random needs `info.seed`.""")
 
 _RANKS_ADVICE = Text("""Give each rank its own share:
 
@@ -78,9 +96,12 @@ class RepeatedData:
 
     How it decides: in at least `min_checks` check-ups, all samples of a batch are equal in all arguments of the model while its targets
     vary (a warning); or a share of `min_equal` of them are copies (an information); or each batch is, sample by sample, that of the
-    check-up before (an information). The last two are a warning where what was seen is learned by heart: in the second half of the run the
+    check-up before (an information). These two are a warning where what was seen is learned by heart: in the second half of the run the
     validation loss won nothing, and the training loss halved, to less than a tenth of it; of copies, if they are `min_pool` of the batch. Or in each of as many comparisons of data-parallel ranks, the last batch of one rank is also another's, sample by sample
-    in any order, while batches change (a warning). Samples of fewer than 16 numbers are not compared. Unit: share of samples.
+    in any order, while batches change (a warning). Or the first two steps see
+    the same batch, the last check-up another than the one before it, and by the second step a DataLoader with two workers or more has given two batches of a stream (a
+    warning). Of samples of fewer than 16 numbers, which may well be the
+    same, only a batch counts that is one and the same measured sample throughout, and another one each time. Unit: share of samples.
 
     What to try first: print a batch.
 
@@ -102,6 +123,7 @@ class RepeatedData:
         q.RANK_EQUAL_RANK,
         q.RANK_FRESH_BATCHES,
         q.BATCH_REPEATED,
+        q.STREAM_WORKERS,
         q.CALL_TARGET_STD,
         q.CALL_MAJORITY,
         q.LOSS,
@@ -138,9 +160,24 @@ class RepeatedData:
             ones = steps, np.ones(len(steps))
             severity = self._severity(run, 1.0)
             yield self._finding(severity, (_AGAIN, _AGAIN_ADVICE), name, ones)
+        elif len(steps) > 1 and (workers := _readers(run, int(steps[1]))) and _twice(again):
+            yield self._of_stream(name, steps, workers)
         elif (share := float(np.median(shares))) >= self.min_equal:
             severity = self._severity(run, share)
             yield self._finding(severity, (_EQUAL, _EQUAL_ADVICE), name, (steps, shares))
+
+    def _of_stream(self, name: str, steps: Steps, workers: int) -> Finding:
+        first, second = int(steps[0]), int(steps[1])
+        said = _TWICE.format(
+            step=str(first),
+            next=str(second),
+            model=f" `{name}`" if name else "",
+            workers=str(workers),
+        )
+        evidence = Evidence(q.BATCH_REPEATED.name, name, first, second, 1.0, 0.0)
+        return Finding(
+            self.code, self.severity, name, (evidence,), said, _TWICE_ADVICE, {"workers": workers}
+        )
 
     def _severity(self, run: Run, share: float) -> Severity:
         """A warning where so few samples are seen that the model knows them by heart."""
@@ -188,6 +225,19 @@ def _again(run: Run, name: str, steps: Steps) -> Doubles:
         return np.zeros(len(steps))
     values = run[q.BATCH_REPEATED].at(steps, (name,))[:, 0].astype(np.float64)
     return values[np.isfinite(values)]
+
+
+def _twice(again: Doubles) -> bool:
+    """Whether the second batch was the first one, though batches change."""
+    return len(again) > 1 and again[0] >= 1 and again[-1] < 1
+
+
+def _readers(run: Run, second: int) -> int:
+    """Worker processes that read the stream of the training, by its second check-up; 0 if it has none, or one."""
+    if q.STREAM_WORKERS not in run:
+        return 0
+    table = run[q.STREAM_WORKERS]
+    return int(table.values[0, 0]) if len(table.steps) and int(table.steps[0]) == second else 0
 
 
 def _varied(run: Run) -> bool:

@@ -31,6 +31,7 @@ from tb_lossdiag.rules.model.saturated_activation import SaturatedActivation
 from tb_lossdiag.rules.model.short_reach import ShortReach
 from tb_lossdiag.rules.model.statistics_of_one_batch import StatisticsOfOneBatch
 from tb_lossdiag.rules.model.sublayer_silent import SublayerSilent
+from tb_lossdiag.rules.model.unused_input import UnusedInput
 from tb_lossdiag.rules.model.weight_of_one import WeightOfOne
 
 RULES: tuple[Rule, ...] = (
@@ -63,4 +64,5 @@ RULES: tuple[Rule, ...] = (
     StatisticsOfOneBatch(),
     WeightOfOne(),
     PlacesMerged(),
+    UnusedInput(),
 )

@@ -55,11 +55,12 @@ class IdenticalUnits:
 
     What to try first: random initial weights.
 
-    Guards against: matrices that begin at 0 and part with their first steps; biases, which are added and may stay at 0; embeddings, whose rows wait for their token; frozen matrices;
+    Guards against: matrices that begin at 0 and part with their first steps; scales beside a matrix of their own layer and size whose rows differ, as the spreads of
+    uncertain or noisy weights, which begin as one constant; biases, which are added and may stay at 0; embeddings, whose rows wait for their token; frozen matrices;
     matrices with one element a row.
 
     References: Goodfellow et al. 2016, Deep Learning, 8.4 (initial parameters must break the symmetry between units); Glorot and Bengio
-    2010; He et al. 2015 (arXiv 1502.01852).
+    2010; He et al. 2015 (arXiv 1502.01852). Spreads that begin as a constant: Blundell et al. 2015 (arXiv 1505.05424); Fortunato et al. 2018 (arXiv 1706.10295).
     """
 
     code: ClassVar[str] = "LD722"
@@ -68,7 +69,7 @@ class IdenticalUnits:
     title: ClassVar[Text] = Text("Units are copies of each other")
     reads: ClassVar[tuple[Quantity, ...]] = (q.TWIN_SHARE,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
-        q.PARAMETER_ROLE, q.PARAMETER_NORM, q.GRADIENT_NORM,
+        q.PARAMETER_ROLE, q.PARAMETER_NORM, q.PARAMETER_SIZE, q.GRADIENT_NORM,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = (
         "LD104",
@@ -99,7 +100,9 @@ class IdenticalUnits:
         found = [
             name
             for name in table.columns
-            if name not in rows_of_tokens and self._alike(table, name)
+            if name not in rows_of_tokens
+            and self._alike(table, name)
+            and not _beside_others(run, name, self.min_share)
         ]
         if found:
             yield self._finding(table, found)
@@ -173,6 +176,27 @@ def _named(names: list[str]) -> Text:
     if len(names) <= _NAMED:
         return Text("{names}").format(names=some)
     return _MORE.format(names=some, count=str(len(names) - _NAMED))
+
+
+def _beside_others(run: Run, name: str, least: float) -> bool:
+    """Whether a matrix of the same module and size has had rows that differ from the first check-up on: then the units do, too.
+
+    The second factor of an adapter begins at 0, where it has no rows to compare.
+    """
+    if q.PARAMETER_SIZE not in run or not len(run[q.PARAMETER_SIZE]):
+        return False
+    twins, sizes = run[q.TWIN_SHARE], run[q.PARAMETER_SIZE]
+    module = name.rpartition(".")[0]
+    others = [
+        other
+        for other in twins.columns
+        if other.rpartition(".")[0] == module and other in sizes.columns
+    ]
+    return name in others and any(
+        sizes.column(other)[-1] == sizes.column(name)[-1]
+        and bool((twins.column(other) < least).all())
+        for other in others
+    )
 
 
 def _factors(run: Run, names: Sequence[str]) -> list[str]:

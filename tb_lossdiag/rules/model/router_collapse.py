@@ -52,7 +52,7 @@ class RouterCollapse:
     reads: ClassVar[tuple[Quantity, ...]] = (q.ROUTER_IDLE, q.ROUTER_PER_EXPERT)
     may_read: ClassVar[tuple[Quantity, ...]] = (q.LOGGED_IDLE,)
     instead: ClassVar[tuple[Quantity, ...]] = (q.LOGGED_IDLE,)
-    explains: ClassVar[tuple[str, ...]] = ("LD205", "LD713")
+    explains: ClassVar[tuple[str, ...]] = ("LD204", "LD205", "LD713")
 
     #: share of the experts, 1; chance leaves none without tokens
     max_idle: float = 0.25

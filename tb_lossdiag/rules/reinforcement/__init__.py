@@ -23,6 +23,7 @@ from tb_lossdiag.rules.reinforcement.ratio_not_one import RatioNotOne
 from tb_lossdiag.rules.reinforcement.reference_is_policy import ReferenceIsPolicy
 from tb_lossdiag.rules.reinforcement.repetition import Repetition
 from tb_lossdiag.rules.reinforcement.reward_eval_gap import RewardEvalGap
+from tb_lossdiag.rules.reinforcement.reward_falls import RewardFalls
 from tb_lossdiag.rules.reinforcement.reward_flat import RewardFlat
 from tb_lossdiag.rules.reinforcement.reward_stands_still import RewardStandsStill
 from tb_lossdiag.rules.reinforcement.rollout_mismatch import RolloutMismatch
@@ -54,4 +55,5 @@ RULES: tuple[Rule, ...] = (
     ReferenceIsPolicy(),
     PreferenceSaturated(),
     MarginByLength(),
+    RewardFalls(),
 )

@@ -74,7 +74,7 @@ class ReferenceIsPolicy:
         q.PREFERENCE_IDLE,
         q.LOSS,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD205", "LD523", "LD602")
+    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD205", "LD523", "LD602", "LD705")
 
     #: share of records, 1; a run that begins to learn late is another matter
     min_share: float = 0.9

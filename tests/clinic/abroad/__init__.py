@@ -15,11 +15,14 @@ opened, its faults were mended, and new cases took its place, of which some were
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import importlib
 import importlib.util
 import pkgutil
+import re
 from collections.abc import Collection
+from pathlib import Path
 
 from clinic.abroad import cases
 from clinic.case import Case, case
@@ -33,6 +36,8 @@ patient = functools.partial(case, into=ABROAD, sealed=False)
 sealed = functools.partial(case, into=ABROAD, sealed=True)
 """Enter a training in the clinic abroad that is measured and not looked into: it says how well the rules do on what is new."""
 
+_DEFINED = re.compile(r"^def (\w+)\(", re.MULTILINE)
+
 NEEDS = {
     "adapters": "peft",
     "agents": "stable_baselines3",
@@ -45,8 +50,16 @@ NEEDS = {
     "rewards_spent": "trl",
     "sealed_adapters": "peft",
     "sealed_agents": "stable_baselines3",
+    "sealed_eighth_adapters": "peft",
+    "sealed_eighth_baselines": "stable_baselines3",
+    "sealed_eighth_graphs": "torch_geometric",
+    "sealed_eighth_keras": "keras",
+    "sealed_eighth_preferences": "trl",
     "sealed_fifth_keras": "keras",
     "sealed_graphs": "torch_geometric",
+    "sealed_ninth_adapters": "peft",
+    "sealed_ninth_baselines": "stable_baselines3",
+    "sealed_ninth_preferences": "trl",
     "sealed_preferences": "trl",
     "sealed_second_models": "keras",
     "sealed_seventh_adapters": "peft",
@@ -79,3 +92,19 @@ def load(modules: Collection[str] = ()) -> list[str]:
         else:
             importlib.import_module(f"{cases.__name__}.{module}")
     return missing
+
+
+def modules_with(patterns: Collection[str]) -> list[str]:
+    """Names of the modules that may hold cases like these, by their text: libraries take seconds to import.
+
+    Args:
+        patterns: of names of cases or of modules, as in a shell.
+    """
+    found = []
+    for place in sorted(Path(cases.__path__[0]).glob("*.py")):
+        names = [
+            name.strip("_").replace("_", "-") for name in _DEFINED.findall(place.read_text("utf-8"))
+        ]
+        if any(fnmatch.filter([place.stem, *names], pattern) for pattern in patterns):
+            found.append(place.stem)
+    return [name for name in found if name != "__init__"]

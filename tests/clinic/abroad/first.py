@@ -140,9 +140,47 @@ _SEVENTH_MISSED = (
     "seventh-reset-outside-the-if",
 )
 _SEVENTH_WRONGLY = ("seventh-lessons-that-get-longer",)
+_EIGHTH_MISSED = (
+    "eighth-a-balance-that-nobody-adds",
+    "eighth-a-contradiction-that-is-counted",
+    "eighth-a-log-variance-taken-for-a-deviation",
+    "eighth-a-rate-below-nought",
+    "eighth-a-softmax-over-the-pairs",
+    "eighth-a-target-for-each-joint",
+    "eighth-centred-and-not-scaled",
+    "eighth-episodes-in-one-line",
+    "eighth-masks-read-as-pictures",
+    "eighth-normalised-once-more-each-epoch",
+    "eighth-odds-of-errors-for-odds-of-likelihoods",
+    "eighth-one-picture-of-sixteen",
+    "eighth-sixteen-parts-added-up",
+    "eighth-the-velocity-of-another-path",
+)
+_EIGHTH_WRONGLY = (
+    "eighth-half-of-the-weights-three-times",
+    "eighth-three-pixels-in-a-hundred",
+    "eighth-what-is-made-is-one",
+)
+_NINTH_MISSED = (
+    "ninth-a-loop-without-backward",
+    "ninth-a-loss-that-kept-the-old-model",
+    "ninth-a-mask-that-is-thrown-away",
+    "ninth-all-predictions-become-one",
+    "ninth-an-accuracy-since-the-first-epoch",
+    "ninth-an-emotion-that-is-never-named",
+    "ninth-batches-that-were-made-larger",
+    "ninth-masks-that-are-transposed",
+    "ninth-pictures-without-an-anomaly",
+    "ninth-preferences-with-a-beta-of-nought",
+    "ninth-real-ones-have-a-background",
+    "ninth-statistics-of-the-stage-before",
+    "ninth-the-hardest-of-all-negatives",
+    "ninth-the-wrong-way-through-the-risks",
+)
 _FIRST, _SECOND = "2026-11-29, first two lots", "2026-11-30, third lot"
 _THIRD, _FOURTH = "2026-11-30, fourth lot", "2026-11-30, fifth lot"
 _FIFTH, _SIXTH = "2026-11-30, sixth lot", "2026-11-30, seventh lot"
+_SEVENTH, _EIGHTH = "2026-11-30, eighth lot", "2026-12-01, ninth lot"
 LOTS = (
     Lot("75 faults, before any rule was changed for them", "f168f63", 75, 33, 33, 31, 48, 4),
     Lot("the half of 203 that was sealed until 2026-11-29", "9e665a2", 64, 41, 40, 40, 41, 1),
@@ -215,6 +253,31 @@ LOTS = (
         _SIXTH,
         _SEVENTH_MISSED,
         _SEVENTH_WRONGLY,
+    ),
+    Lot(
+        "eighth lot, of 2026-11-30 (`sealed_eighth*`)",
+        "29b806c0",
+        26,
+        12,
+        11,
+        11,
+        28,
+        3,
+        _SEVENTH,
+        _EIGHTH_MISSED,
+        _EIGHTH_WRONGLY,
+    ),
+    Lot(
+        "ninth lot, of 2026-12-01 (`sealed_ninth*`)",
+        "f746bfb7",
+        25,
+        11,
+        11,
+        11,
+        9,
+        0,
+        _EIGHTH,
+        _NINTH_MISSED,
     ),
 )
 

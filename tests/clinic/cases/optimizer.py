@@ -195,7 +195,7 @@ def decay_of_norms_and_biases(writer: SummaryWriter) -> None:
     fit(writer, model, optimizer, training.batches(300))
 
 
-@case("LD610", family="CNN")
+@case("LD603", "LD610", family="CNN")
 def only_the_frozen_part_is_optimised(writer: SummaryWriter) -> None:
     training, _ = square_digits()
     model = cnn()

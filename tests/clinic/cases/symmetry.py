@@ -8,7 +8,7 @@ from clinic.data import flat_digits, square_digits
 from clinic.loops import fit
 from clinic.nets import Recurrent, cnn, linears, mlp
 from torch import Tensor, nn
-from torch.nn.functional import linear
+from torch.nn.functional import cross_entropy, linear
 from torch.optim import SGD, Adam
 
 from tb_lossdiag import SummaryWriter
@@ -99,3 +99,38 @@ def output_layer_begins_at_one_value(writer: SummaryWriter) -> None:
     model = mlp(64, 64, 10)
     nn.init.constant_(linears(model)[-1].weight, 0.01)
     fit(writer, model, Adam(model.parameters(), lr=3e-3), training.batches(400))
+
+
+class Uncertain(nn.Module):
+    """A layer whose weights are drawn anew each time, from means that differ and spreads that begin as one number."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.mu = nn.Parameter(0.1 * torch.randn(outputs, inputs))
+        self.rho = nn.Parameter(torch.full((outputs, inputs), -5.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        spread = nn.functional.softplus(self.rho)
+        return linear(x, self.mu + spread * torch.randn_like(spread))
+
+    def divergence(self) -> Tensor:
+        """From a prior of mean 0 and spread 1."""
+        spread = nn.functional.softplus(self.rho)
+        return ((spread.square() + self.mu.square() - 1) / 2 - spread.log()).sum()
+
+
+@case(family="MLP")
+def spreads_that_begin_as_one_number(writer: SummaryWriter) -> None:
+    """Bayes by backprop (Blundell et al. 2015, arXiv 1505.05424): the prior pulls all spreads alike, the data hardly at those of the border."""
+    training, _ = flat_digits()
+    first, last = Uncertain(64, 64), Uncertain(64, 10)
+    model = nn.Sequential(first, nn.ReLU(), last)
+    optimizer = Adam(model.parameters(), lr=1e-3)
+    writer.watch(model, optimizer)
+    for x, y in training.batches(400):
+        fits = cross_entropy(model(x), y) * len(training.y)
+        loss = fits + first.divergence() + last.divergence()
+        optimizer.zero_grad()
+        loss.backward()
+        writer.add_diagnostics(model, loss=loss)
+        optimizer.step()

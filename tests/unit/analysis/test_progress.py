@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from made.changes import changed, head, with_loss, without
-from made.check_ups import with_tables
+from made.check_ups import check_steps, with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.analysis.progress import below_baseline, broke, fall, has_learned
@@ -59,6 +59,22 @@ def test_one_call_below_its_baseline_is_enough() -> None:
     assert below_baseline(with_call(RUN, "mse_loss", value=0.9, baseline=1.0)) is True
     assert below_baseline(with_call(RUN, "mse_loss", value=0.9, baseline=np.nan)) is None
     assert below_baseline(Run("r")) is None
+
+
+@pytest.mark.parametrize(
+    ("end", "logged", "learned"), [(0.7, 1.0, True), (1.1, 1.0, False), (0.7, 3.0, False)]
+)
+def test_a_loss_that_came_below_after_the_last_check_up_counts(
+    end: float, logged: float, learned: bool
+) -> None:
+    """Check-ups grow rare: the newest may be from a time when a constant answer was as good. A loss of another scale tells nothing."""
+    values = np.concatenate((np.geomspace(4.0, 1.1, 40), np.linspace(1.1, end, 160)))
+    run = with_loss(RUN, logged * values)
+    rows = np.searchsorted(run[LOSS].steps, check_steps(run[LOSS].steps))
+    called = np.where(rows < 60, values[rows], np.nan)
+    run = with_call(run, "mse_loss", value=called, baseline=1.0)
+    assert below_baseline(run) is learned
+    assert has_learned(run, 0.5) is learned
 
 
 def _two_models(first: float, second: float, *, others: tuple[str, ...] = ("a", "b")) -> Run:

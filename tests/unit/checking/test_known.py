@@ -393,6 +393,7 @@ def test_several_processes_say_the_same(folder: Path) -> None:
 def test_help_is_asked_for_where_it_is_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:
     helpers = workers.Workers(None, 400)
     monkeypatch.setattr(helpers, "_most", 2)
+    monkeypatch.setattr(workers, "idle_cores", lambda: 2)
     for took, done, left, worth in (
         (0.5, 10, 390, False),
         (1.5, 10, 10, False),
@@ -400,7 +401,27 @@ def test_help_is_asked_for_where_it_is_worth_it(monkeypatch: pytest.MonkeyPatch)
     ):
         helpers._took, helpers._done, helpers._left = took, done, left
         assert helpers._worth_it() == worth
+    monkeypatch.setattr(workers, "idle_cores", lambda: 1)
+    assert not helpers._worth_it(), "others use the cores"
     assert check.Check([], Settings()).parts == []
+
+
+@pytest.mark.parametrize(
+    ("load", "own", "all_of_them", "idle"),
+    [(0.2, 8, 8, 8), (5.6, 8, 8, 2), (9.0, 8, 8, -1), (32.0, 4, 64, 2), (None, 4, 4, 4)],
+)
+def test_cores_that_others_use_are_not_idle(
+    load: float | None, own: int, all_of_them: int, idle: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loads() -> tuple[float, float, float]:
+        if load is None:
+            raise OSError("nobody knows")
+        return load, 0.0, 0.0
+
+    monkeypatch.setattr(os, "getloadavg", loads, raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: all_of_them)
+    monkeypatch.setattr(workers, "_cores", lambda: own)
+    assert workers.idle_cores() == idle
 
 
 def test_without_processes_this_one_judges(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,20 @@ def test_a_missing_quantity_is_named_with_how_to_record_it() -> None:
     assert result.reason.in_language("zh").startswith("未记录梯度范数：")
 
 
+def test_runs_that_lack_the_same_share_what_becomes_of_a_rule() -> None:
+    def run(name: str, checks: int) -> Run:
+        seconds = table(CHECK_SECONDS, range(checks), [0.1] * checks, ("",))
+        return Run(name, {**RUN.tables, CHECK_SECONDS.name: seconds})
+
+    needs = rule("A", found(), (LOSS, BATCH_NORM_VALUES))
+    (one,), (other,), (longer,) = (
+        diagnose(each, [needs]).outcomes for each in (run("a", 3), run("b", 3), run("c", 4))
+    )
+    assert other is one
+    assert longer.reason is not None
+    assert "in none of 4 check-ups" in longer.reason.en
+
+
 def test_what_check_ups_would_have_seen_is_not_there() -> None:
     seconds = table(CHECK_SECONDS, [0, 1, 2], [0.1, 0.1, 0.1], ("",))
     checked = Run("run", {**RUN.tables, CHECK_SECONDS.name: seconds})

@@ -54,7 +54,10 @@ def _finding(code: str) -> Finding:
         ("LD205", ("LD106",)),  # the first loss stays where nothing moves
         ("LD633", ("LD203", "LD710")),  # adapters multiplied a thousandfold score what they look at
         ("LD601", ("LD710", "LD711", "LD712")),
+        # adapters put into a model after its optimizer was made: what that holds is frozen, and A waits for B, which stays 0
+        ("LD603", ("LD205", "LD610")),
         ("LD610", ("LD208",)),
+        ("LD714", ("LD204", "LD205")),  # an expert without tokens has no gradient
         ("LD705", ("LD106",)),
         ("LD701", ("LD205",)),
         ("LD722", ("LD601", "LD701", "LD705", "LD104")),  # a layer as wide as one unit

@@ -11,6 +11,8 @@ In reading order:
 - `weights_of_one`: weights of a choice that are 1 whatever their scores are
 - `focal_mean`: a focal factor that was made of a batch's mean
 - `ratio`: the ratio of what a policy thinks of actions now and before, and whether it is one where the policy has moved since
+- `policy_sign`: with which sign a policy's weighed likelihoods stand in a loss
+- `moved_critic`: whether a policy's loss moves the critic that its advantages are made with
 - `weights`: whether a policy's weights compare a critic's answers and targets in one scale, and whether padding was centred with them
 - `variance_floor`: a logarithm of a variance that can't be negative
 - `excess`: a loss of what exceeds a bound
@@ -20,9 +22,15 @@ In reading order:
 - `pieces`: the parts of a written-out loss
 - `written`: a loss that was recognised in plain operations
 - `written_elements`: losses by element that were written with plain operations
+- `counting`: how much each element of a written-out loss counts: by masks and weights among its operations
+- `labelled`: which class of each row a written-out loss asks for, and what kind of cross-entropy its rows make
+- `itself`: scores of all samples of a batch against all, in which none is compared with itself
 - `written_classes`: cross-entropies that were written with plain operations
 - `written_overlap`: losses of overlap that were written with plain operations: Dice's, with or without squares, Jaccard's and Tversky's
 - `written_residuals`: losses of a difference beside squares and absolute values: lengths, quantiles, likelihoods
+- `written_scores`: cross-entropies that show their scores alone: the value says what they are
+- `written_answers`: binary cross-entropies that show their probabilities or scores alone
+- `written_triplets`: losses of three samples, and of angles
 - `recognised`: losses that were written with plain operations, found in what a backward pass starts from
 - `picked`: logarithms of probabilities that were picked token by token, where no loss of classes is seen
 - `trained`: what a step's loss is, said so that the same can be known where nothing is trained
@@ -35,12 +43,14 @@ In reading order:
 - `questions`: how much of what is scored stands in questions, where sequences are questions with answers
 - `labels`: labels that a model is given, where no loss function can be seen
 - `worst`: which sequence of a batch costs most
+- `copied`: whether a decoder is asked for the very tokens that it is given
 - `alignment`: whether a sequence model's targets are its own inputs: at the same place, the next one, or two ahead
 - `frames`: whether the frames of each sequence are enough for its symbols
 - `dials`: how much of what samples cost a number of theirs decides
 - `dropped`: whether dropout stands between a model's answer and its loss
 - `told`: whether the answer stands in the question
 - `scaled_together`: whether inputs and targets of a sample were scaled by a mean and a spread of both
+- `output_columns`: outputs of very different sizes, and what is learned of the large and of the small ones
 - `pairing`: what predictions have to do with their own targets
 - `same_scores`: two losses of the same scores: how far one softens them, and whether both ask for the same
 - `bootstrap`: whether a call's targets are made by the very parameters that its input is, and carry a gradient back to them

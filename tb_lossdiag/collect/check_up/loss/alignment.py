@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from tb_lossdiag.collect.check_up.loss.copied import copied_facts
 from tb_lossdiag.collect.check_up.loss.ends import end_facts
 from tb_lossdiag.collect.check_up.loss.filled import filled_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
@@ -36,7 +37,12 @@ _ALL = 0.99
 """Share of targets that is all of them: a few may have been replaced on purpose."""
 
 
-def alignment_facts(call: LossCall, given: Sequence[Tensor], masks: Sequence[Tensor] = ()) -> Facts:
+def alignment_facts(
+    call: LossCall,
+    given: Sequence[Tensor],
+    masks: Sequence[Tensor] = (),
+    read: Sequence[Tensor] = (),
+) -> Facts:
     """How many targets could be compared with the tokens, and how many places ahead of them they lie; -1 for none.
 
     Which targets count is known at once only where the call reduces them itself; else see `scored_facts`.
@@ -45,11 +51,12 @@ def alignment_facts(call: LossCall, given: Sequence[Tensor], masks: Sequence[Ten
         call: a loss call of class indices.
         given: what `sequences` found in the model's arguments.
         masks: of these arguments those that may be a mask.
+        read: of these sequences those that were looked up in a table.
     """
     placed = _placed(call, given)
     scored = {} if call.unreduced else _scored(call, placed, (given, masks), _EVERY)
     if placed is None:
-        return scored
+        return {**scored, **copied_facts(call, read)}
     return {
         CALL_ALIGNED: float(placed.compared),
         CALL_TARGET_AHEAD: float(placed.ahead),

@@ -65,6 +65,8 @@ class Calls:
         self._fused_seen = False
         self.sequences: Callable[[], list[Tensor]] = list
         """What sequences of whole numbers it was given."""
+        self.read: Callable[[], list[Tensor]] = list
+        """Which sequences it looked up in a table."""
         self.values: Callable[[], list[Tensor]] = list
         """What measured values the model was given."""
         self.dials: Callable[[], list[Dial]] = list
@@ -109,7 +111,9 @@ class Calls:
 
     def _fused(self) -> None:
         """Where no loss was seen at all, what can be told of the labels that the model was given."""
-        if self._pending or self._confirmed or self._fused_seen:
+        # Of preferences their margins alone are known, which are made of what labels told.
+        told = [c for c in (*self._pending, *self._confirmed) if c.name != "soft_margin_loss"]
+        if told or self._fused_seen:
             return
         facts = label_facts(self.sequences(), self.masks())
         self._fused_seen = bool(facts)
@@ -142,7 +146,7 @@ class Calls:
             masks = self.masks()
             if call.unreduced and call.indexed:
                 sight = replace(sight, scoring=partial(scored_facts, call, given, masks))
-            self.add(measured(call, sight, given, values, masks, self.dials()))
+            self.add(measured(call, sight, given, values, masks, self.dials(), self.read()))
 
     def add(self, call: MeasuredCall) -> None:
         """Keep a call; of too many, the newest."""

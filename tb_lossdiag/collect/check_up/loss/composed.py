@@ -11,7 +11,13 @@ from tb_lossdiag.collect.check_up.loss.divergence import divergence_sign
 from tb_lossdiag.collect.check_up.loss.excess import Excess
 from tb_lossdiag.collect.check_up.loss.focal_mean import focused_mean, samples_in_mean
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
+from tb_lossdiag.collect.check_up.loss.moved_critic import (
+    Difference,
+    moves_the_critic,
+    trained_advantages,
+)
 from tb_lossdiag.collect.check_up.loss.outer import Outer
+from tb_lossdiag.collect.check_up.loss.policy_sign import policy_sign
 from tb_lossdiag.collect.check_up.loss.preference import idle_preference
 from tb_lossdiag.collect.check_up.loss.ratio import Ratio, clamped_ratio
 from tb_lossdiag.collect.check_up.loss.tape import Operation, Tape
@@ -29,10 +35,12 @@ from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.quantities import (
     ALL_AGAINST_ALL,
+    CRITIC_MOVED,
     DIVERGENCE_NEGATED,
     EXCESS_OF_BOUND,
     FOCUS_OF_MEAN,
     PADDING_CENTRED,
+    POLICY_NEGATED,
     PREFERENCE_IDLE,
     SCALES_APART,
     SOFTMAX_TWICE,
@@ -57,6 +65,7 @@ class Composed:
         self._means: dict[int, int] = {}
         self._weights: list[Tensor] = []
         self._critics: list[Answers] = []
+        self._differences: list[Difference] = []
         self._excess = Excess()
         self._found: Facts = {}
 
@@ -100,10 +109,14 @@ class Composed:
             self._found.setdefault(PREFERENCE_IDLE, float(idle))
         if sign := divergence_sign(ends):
             self._found.setdefault(DIVERGENCE_NEGATED, float(sign < 0))
+        if sign := policy_sign(ends):
+            self._found.setdefault(POLICY_NEGATED, float(sign > 0))
         self._excess.look(ends)
         weighing = list(islice(weights(operations), _KEPT))
         # Copies, since the critic's loss may come in a pass of its own.
         self._weights = [*self._weights, *(each.clone() for each in weighing)][:_KEPT]
+        trained = islice(trained_advantages(operations), _KEPT)
+        self._differences = [*self._differences, *trained][:_KEPT]
         if (shift := padding_centred(operations, weighing)) is not None:
             self._found.setdefault(PADDING_CENTRED, shift)
 
@@ -113,5 +126,10 @@ class Composed:
         counted[WEIGHTS_OF_ONE] = self._ones
         counted[EXCESS_OF_BOUND] = self._excess.value
         found: Facts = {quantity: float(n) for quantity, n in counted.items() if n}
+        return found | self._found | self._of_a_critic()
+
+    def _of_a_critic(self) -> Facts:
+        if moves_the_critic(self._differences, self._critics):
+            return {CRITIC_MOVED: 1.0}
         apart = scales_apart(self._weights, self._critics)
-        return found | self._found | ({} if apart is None else {SCALES_APART: apart})
+        return {} if apart is None else {SCALES_APART: apart, CRITIC_MOVED: 0.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from tb_lossdiag.collect.check_up.loss.tape import Operand, Operation
@@ -13,7 +14,7 @@ _THROUGH = ("mean", "sum", "view")
 _Key = tuple[object, ...]
 
 
-class _Addend(NamedTuple):
+class Addend(NamedTuple):
     """What a loss is the sum of, and the sign that it has there."""
 
     operand: Operand
@@ -26,18 +27,27 @@ def divergence_sign(ends: Iterable[Operation | None]) -> int:
     Args:
         ends: the operations that made the losses; None where one isn't known.
     """
-    addends = [each for end in ends if end is not None for each in _addends(end.result, 1, end)]
-    signs = set(_signs(addends[:_MOST]))
+    signs = set(_signs(addends(ends)))
     return signs.pop() if len(signs) == 1 else 0
+
+
+def addends(ends: Iterable[Operation | None]) -> list[Addend]:
+    """What losses are sums of, as far as signs can be followed.
+
+    Args:
+        ends: the operations that made the losses; None where one isn't known.
+    """
+    made = (each for end in ends if end is not None for each in _addends(end.result, 1, end))
+    return list(islice(made, _MOST))
 
 
 def _addends(
     operand: Operand, sign: int, made: Operation | None, far: int = _FAR
-) -> Iterator[_Addend]:
+) -> Iterator[Addend]:
     """Goes through sums and means, and factors whose sign is known."""
     parts = None if made is None or not far else _parts(made)
     if parts is None:
-        yield _Addend(operand, sign)
+        yield Addend(operand, sign)
         return
     for part, own in parts:
         if part.grad:
@@ -74,11 +84,11 @@ def _factor(made: Operation) -> int | None:
     return sign or None
 
 
-def _signs(addends: list[_Addend]) -> Iterator[int]:
+def _signs(found: list[Addend]) -> Iterator[int]:
     """Of each divergence in a sum: that of its exponential, where the logarithm has the other one."""
-    by_log = {_key(_scaled(each.operand)): each.sign for each in addends}
-    variances = {_key(_root(each.operand)): each.sign for each in addends}
-    for each in addends:
+    by_log = {_key(_scaled(each.operand)): each.sign for each in found}
+    variances = {_key(_root(each.operand)): each.sign for each in found}
+    for each in found:
         inner = _exponent(each.operand)
         if inner is not None and by_log.get(_key(_scaled(inner))) == -each.sign:
             yield each.sign

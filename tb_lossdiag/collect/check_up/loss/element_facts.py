@@ -15,6 +15,7 @@ from tb_lossdiag.collect.check_up.loss.class_facts import (
 )
 from tb_lossdiag.collect.check_up.loss.concentration import expected_share, top_share
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
+from tb_lossdiag.collect.check_up.loss.output_columns import column_facts
 from tb_lossdiag.collect.check_up.values import Facts, Value, part, rows, wide
 from tb_lossdiag.quantities import (
     CALL_ACCURACY,
@@ -71,6 +72,7 @@ def element_facts(call: LossCall) -> Facts:
             part(predicted, _SAMPLED) > _BINARY[call.name], part(target, _SAMPLED) >= _EVEN
         )
     facts |= _both_answers(call, target)
+    facts |= column_facts(call, predicted, target)
     return (
         facts | _concentration(call, predicted, target) | {CALL_BASELINE: _baseline(call, target)}
     )

@@ -64,10 +64,11 @@ def measured(
     values: Sequence[Tensor] = (),
     masks: Sequence[Tensor] = (),
     dials: Sequence[Dial] = (),
+    read: Sequence[Tensor] = (),
 ) -> MeasuredCall:
-    """Take all facts of a call whose model was given these sequences, measured values, masks and numbers of samples."""
+    """Take all facts of a call whose model was given these sequences, measured values, masks and numbers of samples, and looked up `read` of them."""
     facts, labels = loss_facts(call)
-    facts = {**facts, **alignment_facts(call, given, masks)}
+    facts = {**facts, **alignment_facts(call, given, masks, read)}
     facts |= {**frame_facts(call), **told_facts(call, values), **bootstrap_facts(call)}
     facts |= scaled_together(call, values)
     facts |= {**pairing_facts(call), **dropped_facts(call), **dial_facts(call, dials)}

@@ -41,12 +41,12 @@ class Outer:
 
 def _sizes(made: Operation, places: dict[int, int]) -> list[int]:
     every = [made.result, *made.operands]
-    return [places.get(each.tensor.data_ptr(), 0) for each in every if each.tensor.dim() == _COLUMN]
+    return [places.get(each.tensor.data_ptr(), 0) for each in every if _square(each.tensor)]
 
 
 def _square(tensor: Tensor) -> bool:
     return (
-        tensor.dim() == _COLUMN
+        tensor.dim() >= _COLUMN
         and tensor.shape[0] == tensor.shape[1]
         and _FEWEST <= len(tensor) <= _LARGEST
     )
@@ -58,9 +58,11 @@ def _crossed(call: FunctionCall) -> bool:
     if PLAIN[call.name] not in _OPERATIONS or len(tensors) != _COLUMN:
         return False
     column, row = sorted(tensors, key=lambda each: -each.dim())
-    size = len(call.result)
-    fits = column.shape == (size, 1) and row.shape == (size,)
-    return fits and _base(column) != _base(row) and not _widened(column)
+    size, within = len(call.result), call.result.shape[_COLUMN:]
+    fits = column.shape == (size, 1, *[1] * len(within)) and row.shape == (size, *within)
+    # Slopes of heads meet places, which are as many by chance; a model's errors come with a gradient.
+    known = not within or column.requires_grad or row.requires_grad
+    return fits and known and _base(column) != _base(row) and not _widened(column)
 
 
 def _base(tensor: Tensor) -> Any:

@@ -51,7 +51,7 @@ def pairing_facts(call: LossCall) -> Facts:
         return {}
     paired, error, apart = found
     facts: Facts = {CALL_PAIRED: paired, CALL_PAIRED_ERROR: error}
-    return facts | _turned(said, asked, apart) | _lesser(said, asked)
+    return facts | _turned(said, asked, apart, counted) | _lesser(said, asked)
 
 
 def _beside(said: Tensor, asked: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,21 +128,31 @@ def shared(said: Tensor, asked: Tensor, others: Tensor) -> tuple[Tensor, Tensor,
     return each.mean(), each.std() / math.sqrt(len(each)), float(distance)
 
 
-def _turned(said: Tensor, asked: Tensor, apart: float) -> Facts:
+def _turned(said: Tensor, asked: Tensor, apart: float, counted: Tensor | None) -> Facts:
     """The same beside targets that were turned over along an axis, the way that tells least; both axes are a way, too."""
     if asked.dim() != _PICTURE or min(asked.shape[2:]) < _SHORTEST:
         return {}
-    ways = [shared(said, asked, asked.flip(axes)) for axes in ((2,), (3,), (2, 3))]
+    pairs = {axes: _over(said, asked, counted, axes) for axes in ((2,), (3,), (2, 3))}
+    ways = [shared(own, asked, turned) for own, turned in pairs.values()]
     known = [way for way in ways if way is not None and way[2] >= _OTHERWISE * apart]
     if not known:
         return {}
     least = min(known, key=lambda way: float(way[0]))
-    shares = {
-        CALL_UPSIDE_DOWN: _clearly(said, asked, asked.flip(2), apart),
-        CALL_MIRRORED: _clearly(said, asked, asked.flip(3), apart),
-    }
+    sides = {CALL_UPSIDE_DOWN: pairs[(2,)], CALL_MIRRORED: pairs[(3,)]}
+    shares = {side: _clearly(own, asked, turned, apart) for side, (own, turned) in sides.items()}
     told: Facts = {quantity: share for quantity, share in shares.items() if share is not None}
     return {CALL_TURNED: least[0], CALL_TURNED_ERROR: least[1], **told}
+
+
+def _over(
+    said: Tensor, asked: Tensor, counted: Tensor | None, axes: tuple[int, ...]
+) -> tuple[Tensor, Tensor]:
+    """(what was said, targets turned over), where both ways count: of few labelled pixels hardly one lies opposite another."""
+    turned = asked.flip(axes)
+    if counted is None:
+        return said, turned
+    both = counted & counted.flip(axes)
+    return said * both, torch.where(both, turned, asked)
 
 
 def _clearly(said: Tensor, asked: Tensor, turned: Tensor, apart: float) -> Tensor | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from tb_lossdiag.collect.check_up.loss.counting import countings, fitted, masking, sums
 from tb_lossdiag.collect.check_up.loss.tape import Operand, Operation, leading_to
 from tb_lossdiag.collect.check_up.values import wide
 
@@ -28,9 +30,15 @@ class Reduced:
 
     Attributes:
         reduction: "mean", "sum", or "batchmean" for a sum over outputs and mean over samples.
+        weight: what each element counts; None where all count the same.
+        normalised: whether it was divided by the sum of that, as a mean of those that count is.
+        by_row: whether it is the mean of such means of each row.
     """
 
     reduction: str
+    weight: Tensor | None = None
+    normalised: bool = True
+    by_row: bool = False
 
 
 class Expression:
@@ -71,7 +79,39 @@ class Expression:
         if self.equals(total):
             return Reduced("sum")
         batch = each.shape[0] if each.dim() else 1
-        return Reduced("batchmean") if self.equals(total / batch) else None
+        if self.equals(total / batch):
+            return Reduced("batchmean")
+        return self._counted(each)
+
+    def evenly(self, each: Tensor) -> Reduced | None:
+        """The same of elements of which all count that count at all."""
+        how = self.reduced(each)
+        if how is None or how.weight is None:
+            return how
+        return how if how.normalised and masking(how.weight) is not None else None
+
+    def _counted(self, each: Tensor) -> Reduced | None:
+        """The same where elements count differently."""
+        for told in self.countings:
+            w = fitted(told, each)
+            if w is None:
+                continue
+            for how, value in sums(each, w, told):
+                if self.equals(value):
+                    said = how if how in ("sum", "batchmean") else "mean"
+                    even = how == "mean" or (masking(w) is not None and self._by_count(each, w))
+                    return Reduced(said, w, even, how == "rows")
+        return None
+
+    def _by_count(self, each: Tensor, w: Tensor) -> bool:
+        """Whether it is the mean of those that count, however that was said."""
+        mask = w > 0
+        return self.equals(each[mask].sum() / mask.sum())
+
+    @cached_property
+    def countings(self) -> list[Tensor]:
+        """Masks and weights in it."""
+        return countings(self.operations)
 
     def named(self, *names: str) -> list[Operation]:
         """The operations of these names."""
@@ -79,7 +119,7 @@ class Expression:
 
     def pairs(self) -> Iterator[tuple[Operand, Operand]]:
         """What was multiplied with something that no gradient flows to: (this, the other)."""
-        for product in self.named("mul"):
+        for product in self.named("mul", "product"):
             if len(product.operands) == 2:  # noqa: PLR2004
                 one, other = product.operands
                 if one.grad is not other.grad and one.intact and other.intact:

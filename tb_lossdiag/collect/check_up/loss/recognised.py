@@ -11,8 +11,9 @@ from torch import Tensor
 
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.loss.pieces import Expression
-from tb_lossdiag.collect.check_up.loss.tape import Tape
+from tb_lossdiag.collect.check_up.loss.tape import Operation, Tape
 from tb_lossdiag.collect.check_up.loss.written import Written
+from tb_lossdiag.collect.check_up.loss.written_answers import answers
 from tb_lossdiag.collect.check_up.loss.written_classes import cross_entropy
 from tb_lossdiag.collect.check_up.loss.written_elements import (
     binary,
@@ -22,10 +23,15 @@ from tb_lossdiag.collect.check_up.loss.written_elements import (
 )
 from tb_lossdiag.collect.check_up.loss.written_overlap import overlap
 from tb_lossdiag.collect.check_up.loss.written_residuals import residual
+from tb_lossdiag.collect.check_up.loss.written_scores import cross_entropy_of_scores
+from tb_lossdiag.collect.check_up.loss.written_triplets import cosine, triplet
 from tb_lossdiag.collect.check_up.source import found
 
-_KNOWN = (distance, binary, poisson, divergence, cross_entropy, overlap, residual)
+_KNOWN = (
+    distance, binary, poisson, divergence, cross_entropy, cross_entropy_of_scores, answers, overlap, residual, triplet, cosine,
+)  # fmt: skip
 _SCALING = ("mul", "div")
+_HALF = 0.5
 _TERMS = 32
 """Single numbers that a loss is looked for in."""
 
@@ -43,15 +49,21 @@ def recognised(tape: Tape, roots: Sequence[Tensor]) -> Iterator[tuple[LossCall, 
             continue
         seen.add(id(end))
         written = _read(Expression(end))
-        if written is not None and scaled and written.reduction != "mean":
+        if written is not None and scaled and written.reduction == "sum":
             # A sum that is divided later is no sum; by what it was meant to be divided can't be told.
             continue
         if written is not None:
             made = found(list(roots), written.predicted.node)
             yield written.call(end, made), end.site
         else:
-            scaled |= end.name in _SCALING
+            scaled |= _shares_out(end)
             front.extend((o.made_by, scaled) for o in end.operands if o.made_by is not None)
+
+
+def _shares_out(end: Operation) -> bool:
+    """Whether it may divide a sum by a number of samples: a plain factor down to a half, or a sign, does not."""
+    kept = end.name == "mul" and end.numbers and all(abs(n) >= _HALF for n in end.numbers)
+    return end.name in _SCALING and not kept
 
 
 def _read(loss: Expression) -> Written | None:

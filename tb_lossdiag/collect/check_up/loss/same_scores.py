@@ -12,7 +12,13 @@ from torch.nn.functional import one_hot
 from tb_lossdiag.collect.check_up.loss.loss_call import CLASS_LOSSES, LossCall
 from tb_lossdiag.collect.check_up.loss.pairing import shared
 from tb_lossdiag.collect.check_up.values import Facts, rows, wide
-from tb_lossdiag.quantities import CALL_AGREES, CALL_AGREES_ERROR, CALL_TEMPERATURE, Form
+from tb_lossdiag.quantities import (
+    CALL_AGREES,
+    CALL_AGREES_ERROR,
+    CALL_OVER_CLASSES,
+    CALL_TEMPERATURE,
+    Form,
+)
 
 _ROWS = 512
 _FEWEST = 8
@@ -30,17 +36,21 @@ class Question:
         scores: real[N, C], up to a number for each row; logarithms of probabilities are.
         asked: real[N, C]: probabilities.
         indexed: whether classes were named.
+        over: classes that its mean runs over beside the samples; 1 for a mean of samples.
     """
 
     scores: Tensor
     asked: Tensor
     indexed: bool
+    over: int = 1
 
 
 def question(call: LossCall) -> Question | None:
     """What a call of classes asked of its scores; None where it asked something else."""
     said, asked = call.input.detach(), call.target
     scored = call.name in CLASS_LOSSES or call.form is Form.LOG_PROBABILITIES
+    if asked is not None and said.dim() == asked.dim() == _TABLE + 1 and call.name == "kl_div":
+        said, asked = said.flatten(0, 1), asked.flatten(0, 1)  # rows of words, classes last
     if not scored or asked is None or said.dim() != _TABLE or len(said) < _FEWEST:
         return None
     said, asked = wide(rows(said, _ROWS)), rows(asked.detach(), _ROWS)
@@ -51,7 +61,13 @@ def question(call: LossCall) -> Question | None:
         asked = asked.exp()
     if asked.shape != said.shape:
         return None
-    return Question(said - said.mean(1, keepdim=True), wide(asked), call.indexed)
+    over = said.shape[1] if call.name == "kl_div" and _averages(call) else 1
+    return Question(said - said.mean(1, keepdim=True), wide(asked), call.indexed, over)
+
+
+def _averages(call: LossCall) -> bool:
+    """Whether it divides by all numbers that it adds up."""
+    return call.options.get("reduction") == "mean" and not (call.summed or call.unreduced)
 
 
 def softened_facts(questions: Sequence[tuple[str, Question]]) -> Mapping[str, Facts]:
@@ -67,7 +83,7 @@ def softened_facts(questions: Sequence[tuple[str, Question]]) -> Mapping[str, Fa
 
 
 def _facts(named: Question, times: float, soft: Question) -> Facts:
-    facts: Facts = {CALL_TEMPERATURE: times}
+    facts: Facts = {CALL_TEMPERATURE: times, CALL_OVER_CLASSES: float(soft.over)}
     half = len(soft.asked) // 2
     agreement = shared(named.asked - named.asked.mean(0), soft.asked, soft.asked.roll(half, 0))
     if agreement is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -46,6 +46,10 @@ class Operand:
     def intact(self) -> bool:
         """Whether it still holds what it held."""
         return self.tensor._version == self.version  # noqa: SLF001
+
+    def alike(self, tensor: Tensor) -> Operand:
+        """Other numbers of the same origin: some of them, or in another order."""
+        return replace(self, tensor=tensor, version=tensor._version)  # noqa: SLF001
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +102,8 @@ class Tape:
             return None
         parts = list(_parts((*call.args, *call.kwargs.values())))
         tensors = [part for part in parts if _followed(part)]
+        if PLAIN[call.name] == "product" and not _contracts(tensors, result):
+            return None
         numbers = tuple(float(p) for p in parts if type(p) in (int, float))
         operands = tuple(self._operand(tensor) for tensor in tensors)
         site = call_site() if result.numel() == 1 else ("", 0)
@@ -163,6 +169,13 @@ def _operand(tensor: Tensor, made_by: Operation | None) -> Operand:
 def _followed(value: Any) -> bool:
     # A subclass may mean anything by its operations.
     return type(value) in _PLAIN_TYPES and not value.is_sparse and value.numel() > 0
+
+
+def _contracts(tensors: Sequence[Tensor], result: Tensor) -> bool:
+    """Whether two tensors of one shape were multiplied element by element and added up; any other product is a layer's."""
+    shapes = [[size for size in tensor.shape if size > 1] for tensor in tensors]
+    left = sum(size > 1 for size in result.shape)
+    return len(shapes) == 2 and shapes[0] == shapes[1] and left < len(shapes[0])  # noqa: PLR2004
 
 
 def _parts(values: Sequence[Any]) -> Iterator[Any]:

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tb_lossdiag.collect.check_up.loss.itself import spares_itself
+from tb_lossdiag.collect.check_up.loss.labelled import kinds, picked
 from tb_lossdiag.collect.check_up.loss.pieces import (
     SHAPED,
     Expression,
@@ -45,45 +47,22 @@ class _Rows:
 def cross_entropy(loss: Expression) -> Written | None:
     """-Σ y log p, or -log p of the right class; softmax may be part of it."""
     for rows in (*_products(loss), *_picks(loss)):
-        for options, reduction in _kinds(loss, rows):
-            return _scores(rows, options, reduction) or _probabilities(rows, options, reduction)
-    return _of_picked_scores(loss)
-
-
-def _of_picked_scores(loss: Expression) -> Written | None:
-    """Log Σ exp x less the right x: the score was picked, and no logarithm of a probability was ever made."""
-    if not loss.names & {"logsumexp", "exp"}:
-        return None
-    for step in loss.named("gather", "pick"):
-        if not step.operands or not step.operands[0].grad or not step.operands[0].intact:
-            continue
-        x = step.operands[0].tensor
-        for dim, target in _picked(step, x):
-            each = -wide(x).log_softmax(dim).gather(dim, target.unsqueeze(dim)).squeeze(dim)
-            how = loss.reduced(each)
-            if how is not None:
-                operand = _classes_second(_unshifted(step.operands[0]), dim)
-                return Written("cross_entropy", operand, target, how.reduction)
+        for options, how in kinds(loss, rows.each, rows.target, rows.log.operand.tensor):
+            found = _scores(rows, options, how.reduction)
+            found = found or _probabilities(rows, options, how.reduction)
+            return found.counted(how)
     return None
-
-
-def _unshifted(operand: Operand) -> Operand:
-    """Scores before their largest was taken away, which changes no softmax."""
-    made = origin(operand, SHAPED)[0].made_by
-    if made is None or made.name != "sub" or len(made.operands) != 2:  # noqa: PLR2004
-        return operand
-    scores, largest = made.operands
-    rows = largest.tensor.numel() == scores.tensor.numel() // scores.tensor.shape[-1]
-    return scores if rows and scores.intact else operand
 
 
 def _products(loss: Expression) -> Iterator[_Rows]:
     """Logarithms that were multiplied with rows that sum to 1."""
     for weighted, other in loss.pairs():
         log, y = logarithm(weighted), wide(other.tensor)
-        if log is None or log.operand.tensor.shape != y.shape or y.dim() == 0:
+        if log is None or log.operand.tensor.numel() != y.numel() or y.dim() == 0:
             continue
-        y = -y if float(y.max()) <= 0 else y
+        if log.made == "sub" and spares_itself(loss, log.operand.tensor):
+            continue  # its rows sum to 1 without the sample itself
+        y = (-y if float(y.max()) <= 0 else y).reshape(log.operand.tensor.shape)
         dims = [
             d for d in (1, y.dim() - 1) if d < y.dim() and y.shape[d] > 1 and _distributed(y, d)
         ]
@@ -97,14 +76,21 @@ def _distributed(y: Tensor, dim: int) -> bool:
 
 def _picks(loss: Expression) -> Iterator[_Rows]:
     """Logarithms of which one per row was picked, or probabilities whose logarithm was taken then."""
-    for step in loss.named("gather", "pick"):
+    for step in loss.named("gather", "pick", "select", "diagonal"):
         log = _logarithm_at(loss, step) if step.operands else None
         if log is None:
             continue
         scores = log.operand.tensor
-        for dim, target in _picked(step, scores):
+        for dim, target in picked(step, scores):
+            if step.name == "diagonal" and not _normal(scores, dim):
+                continue
             each = -wide(scores).gather(dim, target.unsqueeze(dim)).squeeze(dim)
             yield _Rows(log, dim, target, each)
+
+
+def _normal(logs: Tensor, dim: int) -> bool:
+    """Whether they are logarithms of what sums to 1 there: a diagonal does not say along what it was picked."""
+    return float((wide(logs).exp().sum(dim) - 1).abs().max()) <= _SUM_ERROR
 
 
 def _logarithm_at(loss: Expression, step: Operation) -> Logarithm | None:
@@ -118,62 +104,6 @@ def _logarithm_at(loss: Expression, step: Operation) -> Logarithm | None:
     made = replace(step, name="log", operands=(operand,), numbers=())
     logs = replace(operand, tensor=p.log(), version=0, leaf=False, made_by=made)
     return Logarithm(logs, 1.0, "log")
-
-
-def _picked(step: Operation, scores: Tensor) -> Iterator[tuple[int, Tensor]]:
-    """The dimension of classes and the class of each row, where that is what was picked."""
-    index = step.operands[-1].tensor if len(step.operands) > 1 else None
-    if index is None or index.is_floating_point() or index.dtype is torch.bool:
-        return
-    dim = _picked_from(step, scores)
-    target = None if dim is None else _without(index, scores, dim)
-    if dim is None or target is None:
-        return
-    if int(target.min()) >= 0 and int(target.max()) < scores.shape[dim]:
-        yield dim, target
-
-
-def _picked_from(step: Operation, scores: Tensor) -> int | None:
-    """The dimension of classes."""
-    if step.name == "pick":
-        return 1 if scores.dim() == 2 else None  # noqa: PLR2004
-    dim = int(step.numbers[0]) % scores.dim() if step.numbers else scores.dim() - 1
-    return dim if dim in (1, scores.dim() - 1) else None
-
-
-def _without(index: Tensor, scores: Tensor, dim: int) -> Tensor | None:
-    """The index without the dimension of classes; None where it is not one per row."""
-    shape = [size for d, size in enumerate(scores.shape) if d != dim]
-    fits = index.numel() == scores.numel() // scores.shape[dim]
-    return index.reshape(shape) if fits else None
-
-
-def _kinds(loss: Expression, rows: _Rows) -> Iterator[tuple[dict[str, Any], str]]:
-    """Which cross-entropy these rows make, if any: plain, smoothed, focal."""
-    how = loss.reduced(rows.each)
-    if how is not None:
-        yield {}, how.reduction
-        return
-    smoothing = _smoothing(loss, rows)
-    if smoothing is not None:
-        yield {"label_smoothing": smoothing}, "mean"
-        return
-    for power in (n for step in loss.named("pow") for n in step.numbers):
-        focal = loss.reduced((1 - (-rows.each).exp()) ** power * rows.each)
-        if focal is not None:
-            # No constant is its baseline, as with weights.
-            yield {"weight": power}, focal.reduction
-
-
-def _smoothing(loss: Expression, rows: _Rows) -> float | None:
-    """The share of the uniform target, which must stand in the expression as a number."""
-    plain = float(rows.each.mean())
-    even = -float(wide(rows.log.operand.tensor).mean())
-    if even == plain:
-        return None
-    share = (loss.value - plain) / (even - plain)
-    known = any(abs(n - share) < _SAME or abs(1 - n - share) < _SAME for n in loss.numbers)
-    return share if known and _SAME < share < 1 - _SAME else None
 
 
 def _scores(rows: _Rows, options: dict[str, Any], reduction: str) -> Written | None:
@@ -198,11 +128,12 @@ def _before_softmax(log: Logarithm) -> Iterator[Operand]:
         return
     operand = made.operands[0]
     if log.made == "log":
-        ratio = origin(operand, ("view", "clamp"))[0].made_by
-        power = None if ratio is None or ratio.name != "div" else ratio.operands[0].made_by
-        if power is None or power.name != "exp":
+        normal = origin(operand, ("view", "clamp", "add"))[0].made_by
+        if normal is not None and normal.name == "div":
+            normal = normal.operands[0].made_by
+        if normal is None or normal.name not in ("exp", "softmax"):
             return
-        operand = power.operands[0]
+        operand = normal.operands[0]
     yield operand
     inner, _ = origin(operand, SHAPED)
     if inner.made_by is not None and inner.made_by.name == "sub":
@@ -235,4 +166,6 @@ def _likelihood(predicted: Tensor, target: Tensor, **_: Any) -> Tensor:
     """`nll_loss` of each row, for target probabilities as well, which torch's does not take."""
     if target.is_floating_point():
         return -(target * predicted).sum(1)
-    return -predicted.gather(1, target.unsqueeze(1)).squeeze(1)
+    counts = target >= 0
+    each = -predicted.gather(1, target.clamp_min(0).unsqueeze(1)).squeeze(1)
+    return torch.where(counts, each, torch.zeros_like(each))

@@ -34,7 +34,8 @@ def distance(loss: Expression) -> Written | None:
         for name, each in _distances(loss, known.step, known.values):
             how = loss.reduced(each)
             if how is not None:
-                return Written(name, known.predicted, known.target.tensor, how.reduction)
+                found = Written(name, known.predicted, known.target.tensor, how.reduction)
+                return found.counted(how)
     return None
 
 
@@ -80,13 +81,13 @@ def _focal(loss: Expression, logs: list[Logarithm]) -> Written | None:
         for y in (wide(m) for m in masks if m.shape == log.operand.tensor.shape):
             p = wide(log.operand.tensor).exp()
             for each in _focals(p, y, powers, loss.numbers):
-                how = loss.reduced(each)
+                how = loss.evenly(each)
                 if how is not None:
                     predicted, _ = origin(log.operand.made_by.operands[0], KEPT_FINITE)
                     # No constant is its baseline, as with weights.
                     return Written(
                         "binary_cross_entropy", predicted, y, how.reduction, {"weight": powers[0]}
-                    )
+                    ).counted(how)
     return None
 
 
@@ -104,7 +105,7 @@ def _binary(loss: Expression, log: Logarithm, rest: Logarithm, weight: Tensor) -
         return None
     if float((yes.exp() + no.exp() - 1).abs().max()) > _COMPLEMENT:
         return None
-    how = loss.reduced(-(weight * yes + (1 - weight) * no))
+    how = loss.evenly(-(weight * yes + (1 - weight) * no))
     if how is None:
         return None
     # The first logarithm may be that of 1 - p, weighted by 1 - y: what was taken from 1 is not p.
@@ -114,9 +115,11 @@ def _binary(loss: Expression, log: Logarithm, rest: Logarithm, weight: Tensor) -
     if made is None or not made.operands:
         return None
     if kept.made == "log_sigmoid":
-        return Written("binary_cross_entropy_with_logits", made.operands[0], target, how.reduction)
+        return Written(
+            "binary_cross_entropy_with_logits", made.operands[0], target, how.reduction
+        ).counted(how)
     predicted, _ = origin(made.operands[0], KEPT_FINITE)
-    return Written("binary_cross_entropy", predicted, target, how.reduction)
+    return Written("binary_cross_entropy", predicted, target, how.reduction).counted(how)
 
 
 def _complement(log: Logarithm) -> bool:
@@ -133,15 +136,20 @@ def _binary_scores(loss: Expression) -> Written | None:
     if not loss.names & {"softplus", "log1p", "log"}:
         return None
     for scores, target in loss.pairs():
-        if scores.tensor.shape != target.tensor.shape or not _unit(target.tensor):
+        if scores.tensor.shape != target.tensor.shape or not _answers(target.tensor):
             continue
         x, y = wide(scores.tensor), wide(target.tensor)
         each = functional.binary_cross_entropy_with_logits(x, y, reduction="none")
-        how = loss.reduced(each)
+        how = loss.evenly(each)
         if how is not None:
             name = "binary_cross_entropy_with_logits"
-            return Written(name, scores, target.tensor, how.reduction)
+            return Written(name, scores, target.tensor, how.reduction).counted(how)
     return None
+
+
+def _answers(target: Tensor) -> bool:
+    """Whether it may say yes or no: as it should, or by signs, which are taken for what they are not."""
+    return _unit(target) or (target.numel() > 1 and bool((target.abs() == 1).all()))
 
 
 def poisson(loss: Expression) -> Written | None:
@@ -152,18 +160,18 @@ def poisson(loss: Expression) -> Written | None:
         log, y = logarithm(weighted), wide(target.tensor)
         if log is not None and log.made == "log" and log.operand.made_by is not None:
             rate, _ = origin(log.operand.made_by.operands[0], KEPT_FINITE)
-            how = loss.reduced(wide(rate.tensor) - y * wide(log.operand.tensor))
+            how = loss.evenly(wide(rate.tensor) - y * wide(log.operand.tensor))
             if rate.intact and how is not None:
                 return _counts(rate, target, how, log_input=False)
         x = wide(weighted.tensor)
-        if log is None and "exp" in loss.names and (how := loss.reduced(x.exp() - y * x)):
+        if log is None and "exp" in loss.names and (how := loss.evenly(x.exp() - y * x)):
             return _counts(weighted, target, how, log_input=True)
     return None
 
 
 def _counts(rate: Operand, target: Operand, how: Reduced, *, log_input: bool) -> Written:
     options = {"log_input": log_input}
-    return Written("poisson_nll_loss", rate, target.tensor, how.reduction, options)
+    return Written("poisson_nll_loss", rate, target.tensor, how.reduction, options).counted(how)
 
 
 def divergence(loss: Expression) -> Written | None:
@@ -176,9 +184,9 @@ def divergence(loss: Expression) -> Written | None:
         if own.grad or log is None or log.sign < 0 or log.operand.tensor.shape != y.shape:
             continue
         each = torch.xlogy(y, y) - y * wide(log.operand.tensor)
-        how = loss.reduced(each) if _unit(y) else None
+        how = loss.evenly(each) if _unit(y) else None
         if how is not None:
-            return Written("kl_div", log.operand, target.tensor, how.reduction)
+            return Written("kl_div", log.operand, target.tensor, how.reduction).counted(how)
     return None
 
 

@@ -14,6 +14,8 @@ _SMOOTHING = 4
 """Different numbers of the expression that are tried as what keeps the ratio finite."""
 _LARGEST = 2.0
 _LEAST = 0.01
+_TELLING = 1e-3
+"""Of an overlap: next to none is next to 0, as many other losses are of outputs next to 0."""
 
 
 def overlap(loss: Expression) -> Written | None:
@@ -25,6 +27,8 @@ def overlap(loss: Expression) -> Written | None:
         if p.shape != y.shape or p.dim() == 0 or p.numel() == 1 or not _mask(y):
             continue
         for score in _scores(loss, p, y):
+            if abs(score) < _TELLING:
+                continue
             # A sum of overlaps, or its negative, is a loss as well as what is left to 1.
             if loss.equals(1 - score) or loss.equals(-score):
                 return Written("dice_loss", predicted, target.tensor, "mean")

@@ -17,10 +17,13 @@ from tb_lossdiag.collect.check_up.values import wide
 
 _FEW = 8
 """Different numbers or divisors of the expression that are tried."""
+_TORCH_EPS = 1e-6
 _SOFT = 0.1
 """The largest number that only rounds a corner off."""
 _HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 _MATRIX = 2
+_FAR = 100.0
+"""The largest bend that is tried."""
 _OWN = {"weight": "by hand"}
 """No function of torch's says what a constant answer costs."""
 Forms = Iterator[tuple[str, Tensor]]
@@ -44,16 +47,24 @@ class Residual(NamedTuple):
 
 def residuals(loss: Expression) -> Iterator[Residual]:
     """Those of an expression."""
-    for step in loss.named("sub", "rsub"):
+    for step in loss.named("sub", "rsub", "distance"):
         if len(step.operands) != 2 or not step.result.intact:  # noqa: PLR2004
             continue
         one, other = step.operands
         predicted, target = (one, other) if one.grad else (other, one)
         if target.grad or predicted.leaf or not (one.intact and other.intact):
             continue
+        yield Residual(step, predicted, target, _apart(step, first=predicted is one))
+
+
+def _apart(step: Operation, *, first: bool) -> Tensor:
+    """Prediction less target."""
+    if step.name != "distance":
         values = wide(step.result.tensor)
-        first = (predicted is one) is (step.name == "sub")
-        yield Residual(step, predicted, target, values if first else -values)
+        return values if first is (step.name == "sub") else -values
+    one, other = (wide(operand.tensor) for operand in step.operands)
+    values = one - other + _TORCH_EPS  # which torch adds to keep a length of 0 away
+    return values if first else -values
 
 
 def residual(loss: Expression) -> Written | None:
@@ -64,7 +75,8 @@ def residual(loss: Expression) -> Written | None:
                 how = loss.reduced(each)
                 if how is not None:
                     own = {} if name == "mse_loss" else _OWN
-                    return Written(name, known.predicted, known.target.tensor, how.reduction, own)
+                    found = Written(name, known.predicted, known.target.tensor, how.reduction, own)
+                    return found.counted(how)
     return None
 
 
@@ -75,7 +87,7 @@ def _numbers(loss: Expression, least: float, most: float) -> list[float]:
 
 def _lengths(loss: Expression, known: Residual) -> Forms:
     """|p - y| of each row, or of each element with its corner rounded off."""
-    if not loss.names & {"sqrt", "norm", "pairwise_distance"}:
+    if not loss.names & {"sqrt", "norm", "distance"}:
         return
     square = known.values.square()
     if "norm" in loss.names and loss.names & {"pow", "mul"}:
@@ -92,6 +104,29 @@ def _log_cosh(loss: Expression, known: Residual) -> Forms:
     if loss.names & {"cosh", "softplus"}:
         size = known.values.abs()
         yield "log_cosh_loss", size + functional.softplus(-2 * size) - math.log(2)
+
+
+def _relative(loss: Expression, known: Residual) -> Forms:
+    """|p - y| / |y|, or over the mean of both."""
+    if "div" not in loss.names:
+        return
+    size, y = known.values.abs(), wide(known.target.tensor).abs()
+    if size.shape != y.shape or not bool((y > 0).any()):
+        return
+    for small in (0.0, *_numbers(loss, 0, _SOFT)):
+        yield "mape_loss", size / (y + small)
+        yield "mape_loss", size / y.clamp_min(small)
+        yield "smape_loss", size / (y + wide(known.predicted.tensor).abs() + small)
+
+
+def _bent(loss: Expression, known: Residual) -> Forms:
+    """Squares near 0 and straight lines beyond, by whatever way."""
+    if not loss.names & {"where", "clamp", "min", "max"}:
+        return
+    size = known.values.abs()
+    for bend in dict.fromkeys((1.0, *_numbers(loss, 0, _FAR))):
+        near = size.clamp_max(bend)
+        yield "huber_loss", 0.5 * near.square() + bend * (size - near)
 
 
 def _quantiles(loss: Expression, known: Residual) -> Forms:
@@ -148,6 +183,8 @@ def _variances(loss: Expression, square: Tensor) -> Iterator[Tensor]:
 _FORMS: tuple[Callable[[Expression, Residual], Forms], ...] = (
     _lengths,
     _log_cosh,
+    _bent,
+    _relative,
     _quantiles,
     _gaussian,
 )

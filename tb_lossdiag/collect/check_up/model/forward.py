@@ -23,7 +23,7 @@ from tb_lossdiag.collect.check_up.model.inputs import (
     tables,
     tensors_in,
 )
-from tb_lossdiag.collect.check_up.model.repeats import fingerprints
+from tb_lossdiag.collect.check_up.model.repeats import fingerprints, small_samples
 from tb_lossdiag.collect.check_up.model.trace import Trace
 from tb_lossdiag.collect.check_up.source import node_id
 from tb_lossdiag.collect.check_up.values import Facts, is_real
@@ -153,7 +153,8 @@ class Forwards:
         now.values += measured_values(call.kwargs) if call.module is self._root else []
         now.closed = call.module is self._root
         if now.closed or now.samples is None:  # later parts are given what earlier ones made
-            now.samples = fingerprints((*tensors_in(call.args), *tensors_in(call.kwargs)))
+            parts = (*tensors_in(call.args), *tensors_in(call.kwargs))
+            now.samples, now.small = fingerprints(parts), small_samples(parts)
         if now.closed:
             now.numbers = returned(single_numbers(call.output))
         if now.closed and self.keeps:
@@ -239,6 +240,11 @@ class Forwards:
         """Those of the newest pass."""
         newest = self._pending or self.confirmed
         return [] if newest is None else newest.sequences
+
+    def read(self) -> list[Tensor]:
+        """Those that the newest pass looked up in its tables."""
+        newest = self._pending or self.confirmed
+        return [] if newest is None else newest.read
 
     def numbers(self) -> list[Known]:
         """What the newest pass returned that may be the loss."""

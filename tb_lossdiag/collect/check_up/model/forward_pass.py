@@ -40,12 +40,14 @@ class Pass:
         running: how far batches lie from running statistics.
         closed: whether the model itself has returned.
         sequences: of whole numbers among its arguments, or looked up in its tables.
+        read: those of them that were looked up.
         values: measured ones among them.
         masks: of two dimensions, named ones too: each may be a mask.
         alike: share of the tokens whose row in a table that nobody trains is another one's, too.
         dials: one number for each sample, each of which may be its time.
         arguments: what the model was given, if they are asked for.
         samples: a number for each sample of the batch, made of all that belongs to it.
+        small: the same of samples that are too small for it.
         numbers: single ones that the model itself returned, each of which may be its loss.
         eight_bits: casts to 8-bit numbers.
         places: casts of places to half precision.
@@ -61,12 +63,14 @@ class Pass:
     running: RunningStatistics = field(default_factory=RunningStatistics)
     closed: bool = False
     sequences: list[Tensor] = field(default_factory=list)
+    read: list[Tensor] = field(default_factory=list)
     values: list[Tensor] = field(default_factory=list)
     masks: list[Tensor] = field(default_factory=list)
     dials: list[Dial] = field(default_factory=list)
     alike: Tensor | None = None
     arguments: Arguments | None = None
     samples: Tensor | None = None
+    small: Tensor | None = None
     numbers: list[Known] = field(default_factory=list)
     eight_bits: EightBits = field(default_factory=EightBits)
     places: Places = field(default_factory=Places)
@@ -82,6 +86,7 @@ class Pass:
         asked = sequences(args)
         new = [t for t in asked if all(t is not known for known in self.sequences)]
         self.sequences = [*self.sequences, *new][:_SEQUENCES]
+        self.read = [*self.read, *asked][:_SEQUENCES]
         share = alike_share(table, asked[0].detach(), caller) if asked else None
         if share is not None:
             self.alike = share if self.alike is None else torch.maximum(self.alike, share)

@@ -23,12 +23,32 @@ _LOWEST = 40
 
 def fingerprints(given: Iterable[Tensor]) -> Tensor | None:
     """float64[N]: a number for each sample, made of all its elements; None where there are no samples, or they are too small."""
-    tensors = [t.detach() for t in given if t.dim() and t.numel() and not t.is_complex()]
-    size = tensors[0].shape[0] if tensors else 0
-    own = [t.reshape(size, -1) for t in tensors if t.shape[0] == size and t.device.type != "meta"]
-    if size < 2 or sum(t.shape[1] for t in own) < _FEWEST:  # noqa: PLR2004
+    own = _rows(given)
+    if sum(t.shape[1] for t in own) < _FEWEST:
         return None
     return torch.stack([_sums(t) * (place + 1) for place, t in enumerate(own)]).sum(0)
+
+
+def small_samples(given: Iterable[Tensor]) -> Tensor | None:
+    """float64[N]: the same of samples that are too small for it, where they are measured; None where they are not.
+
+    Whole numbers are seldom told from each other by a few: a place on a board at which all games begin, say.
+    """
+    own = _rows(given)
+    measured = [t for t in own if t.is_floating_point()]
+    if not measured or sum(t.shape[1] for t in own) >= _FEWEST:
+        return None
+    sums = torch.stack([_sums(t) * (place + 1) for place, t in enumerate(own)]).sum(0)
+    split = torch.stack([(t != t.round()).any() for t in measured]).any()
+    return torch.where(split, sums, torch.arange(len(sums), device=sums.device, dtype=sums.dtype))
+
+
+def _rows(given: Iterable[Tensor]) -> list[Tensor]:
+    """real[N, F] each: what belongs to a sample; none where there are fewer than two."""
+    tensors = [t.detach() for t in given if t.dim() and t.numel() and not t.is_complex()]
+    size = tensors[0].shape[0] if tensors else 0
+    own = [t for t in tensors if t.shape[0] == size and t.device.type != "meta"]
+    return [t.reshape(size, -1) for t in own] if size > 1 else []
 
 
 def _sums(rows: Tensor) -> Tensor:
@@ -42,11 +62,12 @@ class Repeats:
 
     def __init__(self) -> None:
         self._before: Tensor | None = None
+        self._small: Tensor | None = None
 
-    def facts(self, now: Tensor | None) -> Facts:
-        """What the samples of the newest one have in common with each other and with those before."""
+    def facts(self, now: Tensor | None, small: Tensor | None = None) -> Facts:
+        """What the samples of the newest one have in common with each other and with those before; of small ones, whether all are one."""
         if now is None:
-            return {}
+            return self._of_small(small)
         before, self._before = self._before, now
         return {
             EQUAL_SAMPLES: _equal(now),
@@ -54,8 +75,16 @@ class Repeats:
             BATCH_NUMBER: _number(now),
         }
 
+    def _of_small(self, now: Tensor | None) -> Facts:
+        """All are one, and another one than before: a constant that a model is given in place of an input is none of them."""
+        before, self._small = self._small, now
+        if before is None or now is None or before.device != now.device:
+            return {}
+        moved = (now[0] - before[0]).abs() > _SAME * now[0].abs()
+        return {EQUAL_SAMPLES: ((_equal(now) == 1) & moved).float()}
 
-def _equal(samples: Tensor) -> Value:
+
+def _equal(samples: Tensor) -> Tensor:
     ordered = samples.sort().values
     near = (ordered[1:] - ordered[:-1]).abs() <= _SAME * ordered[1:].abs()
     return near.sum() / (len(samples) - 1)

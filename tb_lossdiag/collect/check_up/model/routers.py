@@ -26,24 +26,36 @@ _DIMENSIONS = (2, 3)
 _MATRICES = 3
 """Dimensions of a parameter that holds a matrix for each expert."""
 _IDLE = 0.01
+_ROUNDED = 0.02
+"""What a sum of shares may be off; half precision is off by less than a hundredth."""
 
 
 def router_facts(call: FunctionCall, around: Sequence[nn.Module]) -> Facts:
     """How tokens are spread over experts; nothing where the module that chooses has none.
 
     Args:
-        call: of `topk`, which has returned.
-        around: the modules that are under way there: who chooses, and who called that one.
+        call: of `topk` or `max`, which has returned.
+        around: the modules that are under way there: who called the one that chooses, and that one.
     """
     given, chosen = call.args[0] if call.args else None, getattr(call.result, "indices", None)
     if not is_real(given) or not isinstance(chosen, Tensor) or given.dim() not in _DIMENSIONS:
         return {}
-    count = given.shape[-1]
-    along = call.kwargs.get("dim", call.args[2] if len(call.args) > 2 else -1)  # noqa: PLR2004
-    fits = _FEWEST <= count <= _MOST and chosen.shape[-1] < count and along in (-1, given.dim() - 1)
-    if not fits or not any(_holds(part, count) for part in _near(around)):
+    count, best = given.shape[-1], call.name == "max"
+    place = 1 if best else 2
+    along = call.kwargs.get("dim", call.args[place] if len(call.args) > place else -1)
+    fits = _FEWEST <= count <= _MOST and along in (-1, given.dim() - 1)
+    # The best alone is looked for in many ways: as a router does, of shares that can be learned, in the module that has the experts.
+    fits &= _learned_shares(given) if best else chosen.shape[-1] < count
+    has = any(_lists(part, count) for part in _near(around[-1:]))
+    has |= not best and any(_holds(part, count) for part in _near(around))
+    if not fits or not has:
         return {}
     return load_facts(torch.bincount(chosen.detach().reshape(-1).cpu(), minlength=count))
+
+
+def _learned_shares(given: Tensor) -> bool:
+    """Whether they carry a gradient, and add up to 1."""
+    return given.requires_grad and bool((given.detach().sum(-1) - 1).abs().max() < _ROUNDED)
 
 
 def load_facts(counts: Any) -> Facts:
@@ -71,7 +83,11 @@ def _near(around: Sequence[nn.Module]) -> Iterator[nn.Module]:
 
 def _holds(module: nn.Module, count: int) -> bool:
     """Whether it has so many experts: modules in a list, or matrices in one parameter."""
-    if isinstance(module, nn.ModuleList) and len(module) == count:
+    if _lists(module, count):
         return True
     own = module.parameters(recurse=False)
     return any(p.dim() >= _MATRICES and p.shape[0] == count for p in own)
+
+
+def _lists(module: nn.Module, count: int) -> bool:
+    return isinstance(module, nn.ModuleList) and len(module) == count

@@ -115,7 +115,15 @@ class Trace:
         called = f"{path}.{call.name}()" if path else f"{call.name}()"
         if called not in self.routers and len(self.routers) < _ATTENTIONS:
             facts = router_facts(call, around)
-            self.routers |= {called: facts} if facts else {}
+            # The best alone may be an answer, looked for behind as many layers: a router chooses before its experts run.
+            known = facts and (call.name != "max" or not self._have_run(path, around[-1]))
+            self.routers |= {called: facts} if known else {}
+
+    def _have_run(self, path: str, module: nn.Module) -> bool:
+        """Whether modules of one of its lists have returned, as far as they are recorded."""
+        lists = [name for name, part in module.named_children() if isinstance(part, nn.ModuleList)]
+        inside = tuple(f"{path}.{name}." if path else f"{name}." for name in lists)
+        return any(column.startswith(inside) for column in self._columns)
 
     def adds(self, call: FunctionCall) -> None:
         """Two tensors have been added; a layer's first addition counts."""

@@ -19,7 +19,12 @@ detection.py       boxes, classes and objectness of a grid
 speech.py          CTC
 series.py          forecasts
 tabular.py         tables, and distillation
+eyes_makers.py     what makes pictures, proxies, views and teachers, from reports, and the same as it should be
+eyes_pictures.py   pictures, masks, boxes and captions, from reports, and the same as they should be
 fresh_reports.py   reports that were looked for when the rules were done, and sound programs beside them
+field_science.py   equations, forces, surrogates, sounds: reports that nobody here had rebuilt, each with its sound twin
+field_loops.py     the same: checkpoints, averages, schedules, loaders, parameters
+field_data.py      the same: shops, series, tables
 
 Sealed until they had been measured, and opened then:
 
@@ -104,4 +109,25 @@ sealed_seventh_sound_makers.py  the same, what is sound: judges, flows, densitie
 sealed_seventh_sound_tasks.py   the same, what is sound: rare objects, speech, equations
 sealed_seventh_preferences.py   the same, what is sound: TRL
 sealed_seventh_baselines.py  the same, what is sound: Stable-Baselines3
+sealed_eighth.py             an eighth lot: first programs over words, masks, pictures and peptides
+sealed_eighth_loops.py       the same: resets, steps, parts, rates
+sealed_eighth_makers.py      the same: codes, noise, velocities, teachers, trees of classes
+sealed_eighth_attention.py   the same: experts, masks, preferences by hand
+sealed_eighth_agents.py      the same: agents by hand
+sealed_eighth_series.py      the same: series
+sealed_eighth_words.py       the same: Transformers' Trainer
+sealed_eighth_lightning.py   the same: Lightning
+sealed_eighth_adapters.py    the same: PEFT
+sealed_eighth_graphs.py      the same: PyTorch Geometric
+sealed_eighth_keras.py       the same: Keras 3
+sealed_eighth_sound.py       the same, what is sound: fraud, teachers, pruning, tasks within tasks, refinement, scribbles
+sealed_eighth_sound_makers.py   the same, what is sound: players, codes, keys, voices, mixtures
+sealed_eighth_sound_tasks.py    the same, what is sound: agents, sets, words, equations, counts
+sealed_eighth_preferences.py    the same, what is sound: TRL
+sealed_eighth_baselines.py   the same, what is sound: Stable-Baselines3
+words_agents.py              reports of the same day: agents in one file
+words_replay.py              the same: Q-learning from a memory
+words_control.py             the same: pushes and temperatures
+words_pairs.py               the same: passages, teachers, preferences
+words_translated.py          the same: translations and texts of any length
 """

@@ -7,7 +7,6 @@ from typing import Any
 import torch
 from clinic.abroad import patient
 from clinic.abroad.loops import Terms, train
-from clinic.case import NO_CODE
 from clinic.data import Samples, diabetes, flat_digits, friedman, rare_digits
 from clinic.nets import mlp
 from torch import Tensor, nn
@@ -117,7 +116,7 @@ def a_weight_for_the_rare_answer(writer: SummaryWriter) -> None:
 
 
 @patient(
-    NO_CODE,
+    "LD640",
     family="early stopping",
     hard=True,
     also=("LD107", "LD108"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE, sentences
 from clinic.data import square_digits
 from torch import Tensor, nn
@@ -58,7 +58,7 @@ def _classify(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(input_ids=dev).logits.argmax(1) == dev_labels).float().mean())
 
 
-@sealed(
+@patient(
     "LD703",
     also=("LD107", "LD108"),
     family="words",
@@ -105,7 +105,7 @@ def _recommend(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float((score[truth][:, None] > score[~truth][None]).float().mean())
 
 
-@sealed(
+@patient(
     "LD502",
     also=("LD104", "LD109", "LD702"),
     family="recommender",
@@ -166,7 +166,7 @@ def _segment(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float(2 * (found * truth).sum() / (found.sum() + truth.sum()))
 
 
-@sealed(
+@patient(
     "LD506",
     "LD110",
     family="segmentation",
@@ -220,7 +220,7 @@ def _transfer(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float(right.float().mean())
 
 
-@sealed(
+@patient(
     "LD607",
     "LD613",
     also=("LD602", "LD109"),
@@ -259,7 +259,7 @@ def _sorted(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(held_out.x).argmax(1) == held_out.y).float().mean())
 
 
-@sealed(
+@patient(
     "LD506",
     also=("LD103", "LD104", "LD105", "LD108", "LD203"),
     family="digits",

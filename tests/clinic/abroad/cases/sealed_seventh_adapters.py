@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE, sentences
 from peft import LoraConfig, TaskType, get_peft_model
 from torch.optim import AdamW
@@ -52,7 +52,7 @@ def _tuned(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(model(input_ids=new, labels=new).loss)
 
 
-@sealed(
+@patient(
     "LD606",
     also=("LD102", "LD103", "LD105", "LD111"),
     family="PEFT",

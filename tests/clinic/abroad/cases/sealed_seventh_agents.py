@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.case import NO_CODE
 from torch import Tensor, nn
 from torch.distributions import Categorical
@@ -76,7 +76,7 @@ def _agentic(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return _grade(model)
 
 
-@sealed(
+@patient(
     "LD205",
     "LD114",
     "LDR14",
@@ -116,7 +116,7 @@ def _left_out(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return _grade(model)
 
 
-@sealed(
+@patient(
     NO_CODE,
     also=("LD103", "LD203", "LD202"),
     family="agents",

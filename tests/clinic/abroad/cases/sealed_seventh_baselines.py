@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.recipes import folder
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
@@ -29,7 +29,7 @@ def _poles(writer: SummaryWriter) -> float:
     return float(length) if isinstance(length, float) else 0.0
 
 
-@sealed(family="games", source="https://github.com/DLR-RM/rl-baselines3-zoo")
+@patient(family="games", source="https://github.com/DLR-RM/rl-baselines3-zoo")
 def seventh_values_that_grow_as_poles_stand(writer: SummaryWriter) -> None:
     """PPO with twenty passes over each rollout, rate and clip going to 0: its loss grows with the values, which grow as poles stand longer, up to 500 steps."""
     _poles(writer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from torch import Tensor, nn
 from torch.optim import Adam
 from torch_geometric.data import Data
@@ -73,7 +73,7 @@ def loader(count: int) -> DataLoader:
     return DataLoader(_crystals(count), batch_size=20, shuffle=True)
 
 
-@sealed(
+@patient(
     "LD504",
     also=("LD104", "LD523"),
     family="graphs",
@@ -119,7 +119,7 @@ def _closed(writer: SummaryWriter) -> float:
         return float((model(batch).argmax(1) == batch.kind).float().mean())
 
 
-@sealed(family="graphs", source="https://github.com/safreita1/malnet-graph/issues/6")
+@patient(family="graphs", source="https://github.com/safreita1/malnet-graph/issues/6")
 def seventh_logarithms_taken_twice(writer: SummaryWriter) -> None:
     """`log_softmax` before `cross_entropy`, which has been reported as a fault and is none: normalised twice is normalised once; all are told."""
     _closed(writer)
@@ -168,7 +168,7 @@ def _links(writer: SummaryWriter) -> float:
     return float((good[:, None] > bad[None]).float().mean())
 
 
-@sealed(family="graphs")
+@patient(family="graphs")
 def seventh_links_against_drawn_ones(writer: SummaryWriter) -> None:
     """Links against as many pairs that are drawn anew each step: the loss ends well above nought, since pairs of a group look alike; 88 % are ordered rightly, of 90 at best."""
     _links(writer)

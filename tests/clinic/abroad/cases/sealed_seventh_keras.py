@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.recipes import folder
 from clinic.data import flat_digits
 from torch import Tensor
@@ -58,7 +58,7 @@ def _activities(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float(model.evaluate(new.numpy(), truth.numpy(), verbose=0)[1])
 
 
-@sealed("LD501", family="keras", source="https://github.com/mmalekzadeh/dana/issues/1")
+@patient("LD501", family="keras", source="https://github.com/mmalekzadeh/dana/issues/1")
 def seventh_keras_probabilities_for_scores(writer: SummaryWriter) -> None:
     """The last layer is a softmax, and the loss is told `from_logits=True`."""
     _activities(writer)
@@ -88,7 +88,7 @@ def _dropped(writer: SummaryWriter) -> float:
     return float(model.evaluate(held_out.x.numpy(), held_out.y.numpy(), verbose=0)[1])
 
 
-@sealed(family="keras")
+@patient(family="keras")
 def seventh_keras_drops_seven_of_ten(writer: SummaryWriter) -> None:
     """Two layers of dropout of 0.7: the training loss lies far above that of validation, all along; 96 % are told."""
     _dropped(writer)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.recipes import for_lightning
 from clinic.data import square_digits
 from pytorch_lightning.callbacks import BaseFinetuning
@@ -75,7 +75,7 @@ def _coded(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(held_out.x)[0] - held_out.x.flatten(1)).square().sum(1).mean())
 
 
-@sealed("LD628", family="lightning", source="https://github.com/gaozhihan/PreDiff/issues/32")
+@patient("LD628", family="lightning", source="https://github.com/gaozhihan/PreDiff/issues/32")
 def seventh_reset_outside_the_if(writer: SummaryWriter) -> None:
     """Under manual optimisation the step is taken after four batches, but `opt.zero_grad()` is called with each: the last one alone counts."""
     _coded(writer)
@@ -130,7 +130,7 @@ def _paired(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(held_out.x, caption).argmax(1) == held_out.y).float().mean())
 
 
-@sealed(
+@patient(
     "LD520",
     also=("LD508", "LD712"),
     family="lightning",
@@ -195,7 +195,7 @@ def _tuned(writer: SummaryWriter) -> float:
         return float((model(1 - held_out.x).argmax(1) == held_out.y).float().mean())
 
 
-@sealed(family="lightning")
+@patient(family="lightning")
 def seventh_a_backbone_that_joins_later(writer: SummaryWriter) -> None:
     """`BaseFinetuning`: a frozen backbone is thawed after three epochs and put into the optimizer in a group of its own; 98 % are told."""
     _tuned(writer)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE, sentences
 from clinic.abroad.recipes import folder
 from clinic.data import flat_digits, square_digits
@@ -76,7 +76,7 @@ def _track(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return both.loss.s_id.item() - before
 
 
-@sealed("LD603", family="tasks", source="https://github.com/ifzhang/FairMOT/issues/19")
+@patient("LD603", family="tasks", source="https://github.com/ifzhang/FairMOT/issues/19")
 def seventh_uncertainties_of_no_optimizer(writer: SummaryWriter) -> None:
     """Two tasks are weighted by learnable uncertainties that live in the loss; the optimizer was given the model's parameters only."""
     _track(writer)
@@ -127,7 +127,7 @@ def _gpt(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float(nn.functional.cross_entropy(logits, new[:, 1:].flatten()))
 
 
-@sealed(
+@patient(
     "LD303",
     also=("LD301",),
     family="words",
@@ -178,7 +178,7 @@ def _interrupted(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return error
 
 
-@sealed(
+@patient(
     "LD607", "LD113", family="resumed", source="https://github.com/PolymathicAI/the_well/pull/63"
 )
 def seventh_a_warm_up_for_the_second_time(writer: SummaryWriter) -> None:
@@ -218,7 +218,7 @@ def _act(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model.net(held_out.x).argmax(1) == held_out.y).float().mean())
 
 
-@sealed(
+@patient(
     "LD602",
     "LD109",
     family="schedules",

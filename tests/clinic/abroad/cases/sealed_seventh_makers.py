@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.case import NO_CODE
 from clinic.data import square_digits
 from torch import Tensor, nn
@@ -63,7 +63,7 @@ def _adversarial(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return _sharpness(maker(torch.randn(300, 16)), held_out.x)
 
 
-@sealed(
+@patient(
     "LD411",
     "LD506",
     also=("LD709",),
@@ -113,7 +113,7 @@ def _wasserstein(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return _sharpness(maker(torch.randn(300, 16)), held_out.x)
 
 
-@sealed(
+@patient(
     NO_CODE,
     family="adversarial",
     source="https://github.com/Zeleni9/pytorch-wgan/issues/40",
@@ -153,7 +153,7 @@ def _slopes(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float(nn.functional.mse_loss(slope, z))
 
 
-@sealed("LD404", family="derivatives", source="https://github.com/pytorch/pytorch/issues/31984")
+@patient("LD404", family="derivatives", source="https://github.com/pytorch/pytorch/issues/31984")
 def seventh_a_derivative_that_is_a_number(writer: SummaryWriter) -> None:
     """A loss of the net's derivative, by `grad(…, retain_graph=True)`: without `create_graph` it is a constant, and only the value is learnt."""
     _slopes(writer)
@@ -208,7 +208,7 @@ def _diffused(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(nn.functional.mse_loss(network(noisy(x_start, t), t, cond), x_start))
 
 
-@sealed("LD526", family="diffusion", source="https://github.com/irom-princeton/dppo/issues/14")
+@patient("LD526", family="diffusion", source="https://github.com/irom-princeton/dppo/issues/14")
 def seventh_noise_that_is_to_stay(writer: SummaryWriter) -> None:
     """A diffusion policy that foretells the clean action is scored against the noisy one, `mse_loss(x_recon, x_noisy)`: it learns to copy."""
     _diffused(writer)
@@ -260,7 +260,7 @@ def _probe(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float((norm.running_mean - before).abs().mean())
 
 
-@sealed(
+@patient(
     NO_CODE,
     also=("LD622", "LD706"),
     family="fine-tuning",

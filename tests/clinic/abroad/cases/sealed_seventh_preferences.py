@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.cases.adapters import pretrained
 from clinic.abroad.cases.preferences import common, run, tokenizer
 from clinic.abroad.corpora import sentences, words_of
@@ -40,7 +40,7 @@ def _answers(writer: SummaryWriter) -> float:
     return float(sum(logged[-10:]) / 10)
 
 
-@sealed(family="TRL")
+@patient(family="TRL")
 def seventh_answers_of_four_words(writer: SummaryWriter) -> None:
     """SFT on answers of four words and an end, in two parts a step: five labels of seventeen; it ends near 0.55, where chance sets the floor."""
     _answers(writer)
@@ -67,7 +67,7 @@ def _preferred(writer: SummaryWriter) -> float:
     return float(torch.tensor([row["rewards/accuracies"] for row in logged[-10:]]).mean())
 
 
-@sealed(family="TRL", source="https://arxiv.org/abs/2310.12036")
+@patient(family="TRL", source="https://arxiv.org/abs/2310.12036")
 def seventh_preferences_with_an_end(writer: SummaryWriter) -> None:
     """IPO with a beta of 0.5: the margin is to be 1 and no more, so that the loss settles above nought; all pairs are ordered rightly."""
     _preferred(writer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW
 
@@ -51,7 +51,7 @@ def _audio(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float((model(x).argmax(1) == y).float().mean())
 
 
-@sealed("LD624", family="audio", source="https://github.com/kymatio/murenn/issues/42")
+@patient("LD624", family="audio", source="https://github.com/kymatio/murenn/issues/42")
 def seventh_filters_in_a_python_list(writer: SummaryWriter) -> None:
     """The filters of three octaves are kept in a plain list: no parameters of the model, and never learnt; only the head is."""
     _audio(writer)
@@ -101,7 +101,7 @@ def _nowcast(writer: SummaryWriter, *, fixed: bool = False) -> float:
         return float(nn.functional.mse_loss(model(x[500:]), y[500:]) / y.var())
 
 
-@sealed(
+@patient(
     "LD510",
     also=("LD104", "LD109", "LD523", "LD705"),
     family="series",

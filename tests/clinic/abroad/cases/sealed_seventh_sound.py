@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.data import flat_digits, square_digits
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW
@@ -51,7 +51,7 @@ def _mixed(writer: SummaryWriter) -> float:
     return _right(model, held_out.x, held_out.y)
 
 
-@sealed(family="digits", source="https://arxiv.org/abs/1710.09412")
+@patient(family="digits", source="https://arxiv.org/abs/1710.09412")
 def seventh_pictures_laid_over_each_other(writer: SummaryWriter) -> None:
     """Mixup and smoothed labels: the loss jumps and stays near 1.3, while 98 % of the digits are told."""
     _mixed(writer)
@@ -75,7 +75,7 @@ def _floor(writer: SummaryWriter) -> float:
         return float(nn.functional.mse_loss(model(x[3500:]), truth[3500:]) / truth.var())
 
 
-@sealed(family="regression")
+@patient(family="regression")
 def seventh_more_noise_than_signal(writer: SummaryWriter) -> None:
     """Two thirds of the target's variance are noise: the loss comes down to 1 within two hundred steps and stays there; 95 % of the rest is explained."""
     _floor(writer)
@@ -95,7 +95,7 @@ def _people(writer: SummaryWriter) -> float:
     return _right(model, faces[who] + 0.3 * torch.randn(2000, 32), who)
 
 
-@sealed(family="faces")
+@patient(family="faces")
 def seventh_two_thousand_people(writer: SummaryWriter) -> None:
     """Begins near log 2000, and most people are not in a batch at all; nearly all are recognised in the end."""
     _people(writer)
@@ -118,7 +118,7 @@ def _summed(writer: SummaryWriter) -> float:
     return float((found - rate[2500:].log()).square().mean() / rate[2500:].log().var())
 
 
-@sealed(family="counts")
+@patient(family="counts")
 def seventh_a_likelihood_that_is_a_sum(writer: SummaryWriter) -> None:
     """Poisson's likelihood, summed over the batch as statisticians do, with Adam, to whom that makes no difference: 98 % of the rates are explained."""
     _summed(writer)
@@ -135,7 +135,7 @@ def _decayed(writer: SummaryWriter) -> float:
     return _right(model, held_out.x, held_out.y)
 
 
-@sealed(family="digits")
+@patient(family="digits")
 def seventh_a_decay_of_one(writer: SummaryWriter) -> None:
     """AdamW with a weight decay of 1, as for grokking: weights get smaller and the net gets better, up to 97 %."""
     _decayed(writer)
@@ -167,7 +167,7 @@ def _few(writer: SummaryWriter) -> float:
     return _right(model, held_out.x[test], held_out.y[test] - 7)
 
 
-@sealed(family="few examples")
+@patient(family="few examples")
 def seventh_six_of_each(writer: SummaryWriter) -> None:
     """Eighteen examples in one batch, again and again, on a net that is frozen but for its head: 90 % of three new digits are told."""
     _few(writer)
@@ -209,7 +209,7 @@ def _course(writer: SummaryWriter) -> float:
         return float(nn.functional.mse_loss(model(x), y) / y.var())
 
 
-@sealed(family="courses", source="https://arxiv.org/abs/1410.4615")
+@patient(family="courses", source="https://arxiv.org/abs/1410.4615")
 def seventh_lessons_that_get_longer(writer: SummaryWriter) -> None:
     """A course of four lessons: with each, the sequences get longer and the loss leaps, before it falls again; 99 % of the longest are explained."""
     _course(writer)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.recipes import folder
 from clinic.data import flat_digits, square_digits
 from torch import Tensor, nn
@@ -47,7 +47,7 @@ def _restarted(writer: SummaryWriter) -> float:
     return _right(model, held_out.x, held_out.y)
 
 
-@sealed(family="schedules", source="https://arxiv.org/abs/1608.03983")
+@patient(family="schedules", source="https://arxiv.org/abs/1608.03983")
 def seventh_a_rate_that_starts_over(writer: SummaryWriter) -> None:
     """Warm restarts at 0.2: the loss comes to nought, leaps with each restart, and comes to nought again; 98 % are told."""
     _restarted(writer)
@@ -75,7 +75,7 @@ def _scaled(writer: SummaryWriter) -> float:
     return _right(model, held_out.x, held_out.y)
 
 
-@sealed(
+@patient(
     family="half precision", source="https://docs.pytorch.org/docs/stable/notes/amp_examples.html"
 )
 def seventh_unscaled_before_it_is_clipped(writer: SummaryWriter) -> None:
@@ -118,7 +118,7 @@ def _resumed(writer: SummaryWriter) -> float:
     return right
 
 
-@sealed(family="resumed")
+@patient(family="resumed")
 def seventh_three_sessions_of_one_training(writer: SummaryWriter) -> None:
     """Interrupted twice, with everything kept: weights, moments, schedule and the state of the draws; 98 % are told."""
     _resumed(writer)
@@ -152,7 +152,7 @@ def _distilled(writer: SummaryWriter) -> float:
     return _right(student, held_out.x, held_out.y)
 
 
-@sealed(family="distillation", source="https://arxiv.org/abs/1503.02531")
+@patient(family="distillation", source="https://arxiv.org/abs/1503.02531")
 def seventh_a_teacher_heard_through_heat(writer: SummaryWriter) -> None:
     """A temperature of 6 makes the soft term tiny; it is weighted by its square, as it should be, and the labels by a tenth; 96 % are told."""
     _distilled(writer)
@@ -188,7 +188,7 @@ def _weighed(writer: SummaryWriter) -> float:
     return _right(nn.Sequential(model.trunk, model.digit), held_out.x, held_out.y)
 
 
-@sealed(family="tasks", source="https://arxiv.org/abs/1705.07115")
+@patient(family="tasks", source="https://arxiv.org/abs/1705.07115")
 def seventh_tasks_that_weigh_themselves(writer: SummaryWriter) -> None:
     """Two tasks with learnable uncertainties that the optimizer does hold: the loss goes far below nought, and both get better; 96 % are told."""
     _weighed(writer)
@@ -220,7 +220,7 @@ def _kept(writer: SummaryWriter) -> float:
     return _right(model, 0.6 * held_out.x.roll(1, 3), held_out.y)
 
 
-@sealed(family="fine-tuning")
+@patient(family="fine-tuning")
 def seventh_statistics_kept_as_they_were(writer: SummaryWriter) -> None:
     """Fine-tuned with four pictures a step: normalisation stays frozen in eval, as detectors do, and a step's loss says little; 97 % are told."""
     _kept(writer)

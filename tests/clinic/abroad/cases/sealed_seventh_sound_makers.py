@@ -6,7 +6,7 @@ import copy
 from itertools import pairwise
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.data import flat_digits, square_digits
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW
@@ -55,7 +55,7 @@ def _hinged(writer: SummaryWriter) -> float:
     return float(((radius - 2).abs() < 0.4).float().mean())
 
 
-@sealed(family="adversarial", source="https://arxiv.org/abs/1802.05957")
+@patient(family="adversarial", source="https://arxiv.org/abs/1802.05957")
 def seventh_a_hinge_that_swings(writer: SummaryWriter) -> None:
     """A GAN with hinge loss: both losses swing about for good, neither falls, and 99 % of the made points lie on the ring."""
     _hinged(writer)
@@ -94,7 +94,7 @@ def _velocities(writer: SummaryWriter) -> float:
     return float(((x.norm(dim=1) - 2).abs() < 0.4).float().mean())
 
 
-@sealed(family="diffusion", source="https://arxiv.org/abs/2210.02747")
+@patient(family="diffusion", source="https://arxiv.org/abs/2210.02747")
 def seventh_a_flow_whose_loss_stands_still(writer: SummaryWriter) -> None:
     """Flow matching: what is foretold can't be known, so that the loss stands near 1.9 almost from the start; 98 % of the draws lie on the ring."""
     _velocities(writer)
@@ -147,7 +147,7 @@ def _density(writer: SummaryWriter) -> float:
         return float(nll(points(2000)))
 
 
-@sealed(family="densities", source="https://arxiv.org/abs/1605.08803")
+@patient(family="densities", source="https://arxiv.org/abs/1605.08803")
 def seventh_a_density_of_small_things(writer: SummaryWriter) -> None:
     """A flow on points within 0.1: the likelihood of what is so dense is above 1, so that the loss goes far below nought, to -3.3 of -3.4, and stops."""
     _density(writer)
@@ -178,7 +178,7 @@ def _annealed(writer: SummaryWriter) -> float:
     return float(error / x.var(0).mean())
 
 
-@sealed(family="codes", source="https://arxiv.org/abs/1606.04934")
+@patient(family="codes", source="https://arxiv.org/abs/1606.04934")
 def seventh_a_divergence_that_is_let_rise(writer: SummaryWriter) -> None:
     """A VAE with free bits and a weight of the divergence that grows from 0: the divergence rises at first, as it may; eight numbers keep 73 % of a digit."""
     _annealed(writer)
@@ -217,7 +217,7 @@ def _twins(writer: SummaryWriter) -> float:
     return float((data.y[(new @ known.T).argmax(1)] == held_out.y).float().mean())
 
 
-@sealed(family="contrastive", source="https://arxiv.org/abs/2011.10566")
+@patient(family="contrastive", source="https://arxiv.org/abs/2011.10566")
 def seventh_twins_without_strangers(writer: SummaryWriter) -> None:
     """SimSiam: two views against each other with a stopped gradient; the loss is a negative cosine and ends near -0.7; 92 % have a neighbour of their kind."""
     _twins(writer)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW
 
@@ -50,7 +50,7 @@ def _focal(writer: SummaryWriter) -> float:
     return float(2 * (found * cells).sum() / (found.sum() + cells.sum()))
 
 
-@sealed(family="detection", source="https://arxiv.org/abs/1708.02002")
+@patient(family="detection", source="https://arxiv.org/abs/1708.02002")
 def seventh_one_cell_in_a_hundred(writer: SummaryWriter) -> None:
     """Focal loss with a prior of a hundredth in the last bias, summed and divided by the number of objects, as RetinaNet has it; an F1 of 0.99."""
     _focal(writer)
@@ -107,7 +107,7 @@ def _spoken(writer: SummaryWriter) -> float:
     return right / 200
 
 
-@sealed(family="speech")
+@patient(family="speech")
 def seventh_silence_before_speech(writer: SummaryWriter) -> None:
     """CTC: the loss begins very high, then everything is blank for a while and it stands still, and then it falls; 95 % are understood."""
     _spoken(writer)
@@ -147,7 +147,7 @@ def _heat(writer: SummaryWriter) -> float:
         return float((net(grid) - exact).abs().max())
 
 
-@sealed(family="equations", source="https://arxiv.org/abs/1711.10561")
+@patient(family="equations", source="https://arxiv.org/abs/1711.10561")
 def seventh_a_rod_that_cools(writer: SummaryWriter) -> None:
     """The heat equation: points are drawn anew each step and three terms lie orders apart; the loss is never smooth, and errs by 0.03 at most."""
     _heat(writer)

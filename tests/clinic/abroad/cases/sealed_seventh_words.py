@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import torch
-from clinic.abroad import sealed
+from clinic.abroad import patient
 from clinic.abroad.corpora import SIZE, Examples, sentences
 from clinic.abroad.recipes import for_trainer
 from transformers import (
@@ -69,7 +69,7 @@ def _lisa(writer: SummaryWriter, *, fixed: bool = False) -> float:
     return float((model.model.layers[0].self_attn.q_proj.weight - before).abs().mean())
 
 
-@sealed("LD603", family="Transformers", source="https://github.com/OptimalScale/LMFlow/issues/726")
+@patient("LD603", family="Transformers", source="https://github.com/OptimalScale/LMFlow/issues/726")
 def seventh_layers_thawed_for_no_optimizer(writer: SummaryWriter) -> None:
     """LISA freezes all layers, and thaws one now and then; the Trainer's optimizer was made before and holds embeddings and head only."""
     _lisa(writer)

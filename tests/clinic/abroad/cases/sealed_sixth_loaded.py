@@ -6,7 +6,6 @@ import copy
 
 import torch
 from clinic.abroad import patient
-from clinic.case import NO_CODE
 from clinic.data import square_digits
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW
@@ -80,7 +79,7 @@ def _loaded(writer: SummaryWriter, *, fixed: bool = False) -> float:
 
 
 @patient(
-    NO_CODE,
+    "LD641",
     family="fine-tuning",
     also=(
         "LD107",
@@ -148,3 +147,17 @@ def _finetune(writer: SummaryWriter, *, fixed: bool = False) -> float:
 def sixth_layers_exchanged_after_the_optimizer(writer: SummaryWriter) -> None:
     """Pruning puts smaller layers in place of those that the optimizer was given: fine-tuning changes nothing."""
     _finetune(writer)
+
+
+@patient(
+    family="fine-tuning",
+    also=(
+        "LD107",
+        "LD108",
+        "LD809",
+    ),
+    source="https://github.com/torchgeo/torchgeo/issues/4036",
+)
+def sixth_weights_under_their_names(writer: SummaryWriter) -> None:
+    """The same, with the prefix that the model has: all but the head is loaded."""
+    _loaded(writer, fixed=True)

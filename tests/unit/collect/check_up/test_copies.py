@@ -195,3 +195,61 @@ def test_what_is_made_in_inference_mode_has_no_count() -> None:
         second = _net()
     distance, moved, _ = _trained(_net(), second, _stay)
     assert (distance > 0, moved) == (True, 0)
+
+
+def _normed() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1))
+
+
+def _averaged(second: nn.Module, model: nn.Module) -> None:
+    """As `parameters()` gives it."""
+    with torch.no_grad():
+        for slow, fast in zip(second.parameters(), model.parameters(), strict=True):
+            slow.lerp_(fast, 0.5)
+
+
+def _averaged_with_buffers(second: nn.Module, model: nn.Module) -> None:
+    _averaged(second, model)
+    for slow, fast in zip(second.buffers(), model.buffers(), strict=True):
+        slow.copy_(fast)
+
+
+def _remembered(second: nn.Module, model: nn.Module, update: Update) -> tuple[float, float]:
+    """(how far what the copy remembers is from the trained one's, whether it has moved)."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    watched = Watched(model, optimizer)
+    for _ in range(3):
+        x = 2 + torch.randn(64, 4)
+        with torch.no_grad():
+            wanted = second(x)
+        optimizer.zero_grad()
+        (model(x) - wanted).square().mean().backward()
+        optimizer.step()
+        update(second, model)
+    watched.end()
+    asked = (q.COPY_STATISTICS, q.COPY_STATISTICS_MOVED)
+    apart, moved = (watched.value(quantity, column="") for quantity in asked)
+    return apart, moved
+
+
+def test_what_a_copy_remembers_stays_where_only_parameters_follow() -> None:
+    torch.manual_seed(0)
+    model = _normed()
+    apart, moved = _remembered(copy.deepcopy(model).eval(), model, _averaged)
+    assert moved == 0
+    assert apart > 0.1
+
+
+def test_what_a_copy_remembers_follows_with_buffers() -> None:
+    torch.manual_seed(0)
+    model = _normed()
+    apart, moved = _remembered(copy.deepcopy(model).eval(), model, _averaged_with_buffers)
+    assert moved == 1
+    # The newest batch alone has moved the trained one's since.
+    assert apart < 0.3
+
+
+def test_of_what_takes_the_batchs_own_statistics_or_has_none_nothing_is_said() -> None:
+    torch.manual_seed(0)
+    for model, second in ((m := _normed(), copy.deepcopy(m)), (n := _net(), copy.deepcopy(n))):
+        assert all(map(math.isnan, _remembered(second, model, _averaged)))

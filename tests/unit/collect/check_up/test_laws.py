@@ -115,6 +115,9 @@ CROSSED: dict[str, Made] = {
     "a row minus a column": lambda out, y: (y - out).exp().mean(),
     "an advantage that knows no gradient": lambda out, y: ((y - out.detach()) * out).mean(),
     "a ratio": lambda out, y: (out / (y.abs() + 1)).mean() + 0.1 * out.square().mean(),
+    "weights with an axis more": lambda out, _: (
+        torch.rand(N, 1, 1) * out.expand(N, 3).square()
+    ).mean(),
 }
 APART: dict[str, Made] = {
     "of one shape": lambda out, y: ((out.squeeze(1) - y) ** 2).mean(),
@@ -122,6 +125,11 @@ APART: dict[str, Made] = {
     "pairs of one tensor": lambda out, _: (out - out.squeeze(1)).abs().mean(),
     "distances of all to all": lambda out, y: (out + y).exp().mean(),
     "looked at and not used": lambda out, y: out.mean() + 0 * float((out - y).detach().abs().max()),
+    "weights of as many axes": lambda out, _: (torch.rand(N, 1) * out.expand(N, 3).square()).mean(),
+    "slopes of as many heads as there are places": lambda out, _: (
+        torch.rand(N, 1, 1) * torch.rand(N, 3) + out
+    ).mean(),
+    "weights of one another": lambda out, y: (y[:, None, None] * out.expand(N, 3).square()).mean(),
 }
 
 

@@ -74,6 +74,88 @@ def test_what_is_no_router(given: Any) -> None:
     assert not router_facts(*given)
 
 
+def best(scores: Tensor, *args: Any, **kwargs: Any) -> FunctionCall:
+    made = FunctionCall(Kind.PLAIN, "max", torch.max, (scores, *args), kwargs)
+    made.result = torch.max(scores, *args, **kwargs)
+    return made
+
+
+SHARES = SCORES.softmax(-1).requires_grad_()
+
+
+def test_a_router_may_take_the_best_alone() -> None:
+    counts = SHARES.argmax(-1).bincount(minlength=8)
+    for made in (best(SHARES, -1), best(SHARES, dim=1), best(SHARES.view(4, 10, 8), -1)):
+        facts = router_facts(made, [nn.Linear(8, 8), LIST])
+        assert facts[ROUTER_MOST] == pytest.approx(float(counts.max()) / 5)
+        assert facts[ROUTER_PER_EXPERT] == 5
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (best(SHARES.detach(), -1), [LIST]),  # how sure it is, looked at
+        (best(SCORES.clone().requires_grad_(), -1), [LIST]),  # of any numbers
+        (best(SHARES, 0), [LIST]),
+        (best(SHARES), [LIST]),
+        (best(SHARES, -1), [LIST, nn.Linear(8, 8)]),  # a head of eight classes in a model of eight layers
+        (best(SHARES, -1), [nn.Linear(8, 8)]),
+        (best(SHARES, -1), [nn.Sequential(nn.Conv2d(1, 8, 5))]),  # as many channels as classes
+    ],
+)  # fmt: skip
+def test_the_best_of_other_things_is_no_router(given: Any) -> None:
+    assert not router_facts(*given)
+
+
+class Switch(nn.Module):
+    """One of eight experts for each token, as in Switch Transformers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.router = nn.Linear(6, 8)
+        self.experts = nn.ModuleList(nn.Linear(6, 6) for _ in range(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight, chosen = self.router(x).softmax(-1).max(dim=-1)
+        outputs = torch.stack([expert(x) for expert in self.experts], 1)
+        made: Tensor = weight[:, None] * outputs[torch.arange(len(x)), chosen]
+        return made
+
+
+def test_a_check_up_records_the_best_alone() -> None:
+    model = nn.Sequential(Switch(), nn.Linear(6, 5))
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    watched = Watched(model, optimizer, activations=True)
+    model(torch.randn(64, 6)).sum().backward()
+    optimizer.step()
+    watched.end()
+    assert watched.steps[-1]["router_per_expert"] == {"0.max()": 8}
+
+
+class Sure(nn.Module):
+    """Eight layers, eight classes, and how sure it is of the best."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(8, 8) for _ in range(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = x + layer(x).relu()
+        sure: Tensor = x.softmax(-1).max(dim=-1).values
+        return sure
+
+
+def test_an_answer_behind_as_many_layers_is_no_choice_of_experts() -> None:
+    model = Sure()
+    optimizer = torch.optim.SGD(model.parameters(), 0.01)
+    watched = Watched(model, optimizer, activations=True)
+    model(torch.randn(64, 8)).sum().backward()
+    optimizer.step()
+    watched.end()
+    assert "router_most" not in watched.steps[-1]
+
+
 class Mixture(nn.Module):
     """Two of eight experts for each token."""
 

@@ -142,3 +142,71 @@ def test_what_the_optimizer_holds_or_another_one_changes_is_trained() -> None:
     model = _Net()
     own, other = (torch.optim.SGD(m.parameters(), lr=0.1) for m in (model, model.hidden[0]))
     assert _seen(model, own, other) == 0
+
+
+class _Proxies(nn.Module):
+    """A criterion with weights of its own, and perhaps another layer."""
+
+    def __init__(self, *, layer: bool = False) -> None:
+        super().__init__()
+        self.proxies = nn.Parameter(torch.randn(3, 4))
+        self.layer = nn.Linear(4, 4) if layer else nn.Identity()
+
+    def forward(self, made: Tensor) -> Tensor:
+        loss: Tensor = torch.cdist(self.layer(made), self.proxies).logsumexp(1).mean()
+        return loss
+
+
+def _beside(criterion: nn.Module, *, stepped: bool = False, raw: bool = False) -> float:
+    """What nobody trains of a criterion that is called beside the model, or on raw numbers."""
+    torch.manual_seed(0)
+    model = nn.Linear(4, 4)
+    own = torch.optim.SGD(model.parameters(), lr=0.1)
+    other = torch.optim.SGD([*criterion.parameters()] or [torch.zeros(1)], lr=0.1)
+    watched = Watched(model, own)
+    for _ in range(3):
+        x = torch.randn(8, 4)
+        made = model(x)
+        loss = criterion(x).mean() + made.mean() if raw else criterion(made).mean()
+        loss.backward()
+        if stepped:
+            other.step()
+        own.step()
+    watched.end()
+    return watched.value(q.UNHELD)
+
+
+def test_a_criterion_with_weights_that_nobody_holds() -> None:
+    assert _beside(_Proxies()) == 1
+    assert _beside(nn.Linear(4, 2)) == 2
+
+
+def test_what_another_optimizer_changes_is_trained() -> None:
+    assert _beside(_Proxies(), stepped=True) == 0
+
+
+def _learned() -> nn.Linear:
+    """A layer whose rows differ as training makes them."""
+    layer = nn.Linear(4, 64)
+    with torch.no_grad():
+        layer.weight.mul_(torch.linspace(0.01, 3, 64)[:, None])
+    return layer
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1)),
+        _Proxies(layer=True),
+        _learned(),
+        nn.Linear(4, 2).requires_grad_(requires_grad=False),
+        nn.LayerNorm(4),
+        nn.Softplus(),
+    ],
+)
+def test_what_judges_has_learned_is_frozen_or_holds_no_matrix_is_none(judge: nn.Module) -> None:
+    assert math.isnan(_beside(judge))
+
+
+def test_what_works_on_raw_numbers_is_none() -> None:
+    assert math.isnan(_beside(nn.Linear(4, 2), raw=True))

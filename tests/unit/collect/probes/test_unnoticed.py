@@ -563,14 +563,12 @@ def test_a_model_too_large_is_left_alone(tmp_path: Path, monkeypatch: pytest.Mon
     assert _skipped(read(tmp_path)) == {Unprobed.LARGE}
 
 
-def test_by_itself_it_takes_a_two_hundredth_of_the_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A pass is about a quarter of a step, and each probe takes one beside the one that all have in common."""
+def test_by_itself_it_takes_a_two_hundredth_of_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pass is about a quarter of a step, and who compares takes one beside the one that all have in common."""
     monkeypatch.setattr(prober, "_SHARE", 0.005)
-    subject = Subject("", Base(), None)
-    counts = [len(prober.Prober(subject)._affordable(steps)) for steps in (64, 99, 100, 128, 256)]
-    assert counts == [0, 0, 1, 1, 4]
+    asks = prober.Prober(Subject("", Base(), None))
+    assert [asks._passes(steps) for steps in (24, 64, 99, 128, 256)] == [0, 1, 2, 3, 5]
+    assert [asks.due(steps) for steps in (24, 64, 99)] == [False, False, True]
 
 
 def test_parametrised_layers_are_looked_into() -> None:

@@ -60,6 +60,29 @@ def test_one_that_changed_is_enough() -> None:
     assert seen.unchanged([those[0], those[2]])
 
 
+@pytest.mark.parametrize("count", [3, 20])
+def test_gradients_at_hand_are_remembered_as_those_of_their_parameters(count: int) -> None:
+    those = parameters(count)
+    grads = [one.grad for one in those if one.grad is not None]
+    seen, same = (
+        GradientVersions.of(list(map(id, those)), grads),
+        GradientVersions(representatives(those)),
+    )
+    grads[-1].mul_(2)  # before anything was asked of it
+    for mark in (seen, same):
+        assert len(mark) == min(count, 8)
+        assert mark.knows(those[-1:])
+        assert not mark.unchanged(those)
+        assert mark.outdated(those)
+        assert mark.unchanged(those[:-1])
+        assert mark.renewed(those[-1])
+    gone = weakref.ref(grads[0])
+    del grads
+    those[0].grad = None
+    gc.collect()
+    assert gone() is None
+
+
 def test_of_strangers_nothing_is_known() -> None:
     those, others = parameters(), parameters()
     seen = GradientVersions(those)

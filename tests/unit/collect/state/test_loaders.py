@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset, dataloa
 
 from tb_lossdiag.collect.state import loaders
 from tb_lossdiag.collect.state.alive import alive
-from tb_lossdiag.quantities import EPOCH_BATCHES, EPOCH_TAKEN
+from tb_lossdiag.quantities import EPOCH_BATCHES, EPOCH_TAKEN, STREAM_WORKERS
 
 
 class _Stream(IterableDataset[int]):
@@ -54,3 +54,22 @@ def test_two_loops_and_streams_tell_nothing() -> None:
     loops = iter(loader(10)), iter(loader(6))
     assert [next(loop) is not None for loop in loops] == [True, True]
     assert loaders.place_in_epoch() == {}
+
+
+@pytest.mark.parametrize(
+    ("workers", "taken", "told"), [(2, 2, True), (2, 1, False), (1, 2, False), (0, 2, False)]
+)
+def test_a_stream_tells_its_workers_once_two_batches_are_taken(
+    workers: int, taken: int, told: bool
+) -> None:
+    loop = iter(DataLoader(_Stream(), batch_size=2, num_workers=workers))
+    for _ in range(taken):
+        next(loop)
+    assert loaders.stream_workers() == ({STREAM_WORKERS: 2.0} if told else {})
+
+
+def test_workers_that_read_rows_by_number_share_them_out() -> None:
+    samples = TensorDataset(torch.zeros(10))
+    loop = iter(DataLoader(samples, batch_size=2, num_workers=2))
+    next(loop), next(loop)
+    assert loaders.stream_workers() == {}

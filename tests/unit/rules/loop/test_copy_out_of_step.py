@@ -22,6 +22,8 @@ from tb_lossdiag.quantities import (
     COPY_BEGAN,
     COPY_DISTANCE,
     COPY_MOVED,
+    COPY_STATISTICS,
+    COPY_STATISTICS_MOVED,
     COPY_WRITTEN,
     LOSS,
     ORIGINAL_MOVED,
@@ -207,3 +209,40 @@ def test_keys_of_a_queue_follow_after_each_step() -> None:
     assert findings(RULE, compared(65))
     assert the_finding(RULE, compared(199, 1)).severity is Severity.INFO, "no keys"
     assert outcome(RULE, compared(65, 1)).verdict is Verdict.NOT_EVALUATED
+
+
+def remembering(apart: float, moved: npt.ArrayLike, follows: float = 1) -> Run:
+    """A copy that follows, and remembers something that ends so far from what the trained one does."""
+    run = copied(np.linspace(0, 0.05, 6), follows * GONE)
+    tables = [
+        table(COPY_STATISTICS, AT, np.linspace(0, apart, 6), ("",)),
+        table(COPY_STATISTICS_MOVED, AT, moved, ("",)),
+    ]
+    return with_tables(run, tables)
+
+
+def test_fires_where_a_copy_that_follows_keeps_its_first_statistics() -> None:
+    finding = the_finding(RULE, remembering(3.0, np.zeros(6)))
+    assert finding.severity is Severity.WARNING
+    assert "by now 3 standard deviations" in finding.message.en
+    assert "use_buffers=True" in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    ("apart", "moved", "follows", "fires"),
+    [
+        (0.5, [0, 0, 0, 0, 0, 0], 1, True),
+        (0.49, [0, 0, 0, 0, 0, 0], 1, False),
+        (3, [0, 0, 0, 0, 0, 1], 1, False),
+        (3, [0, 1, 1, 1, 1, 1], 1, False),
+    ],
+)
+def test_the_bounds_of_what_is_remembered(
+    apart: float, moved: Sequence[float], follows: float, fires: bool
+) -> None:
+    assert bool(findings(RULE, remembering(apart, moved, follows=follows))) is fires
+
+
+def test_a_copy_that_stands_is_told_as_that() -> None:
+    finding = the_finding(RULE, remembering(3.0, np.zeros(6), follows=0.0))
+    assert "it is never updated" in finding.message.en

@@ -10,7 +10,15 @@ from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import AMP_SKIPPED, LOSS, STEPS, THROWN_PASSES
+from tb_lossdiag.quantities import (
+    AMP_SKIPPED,
+    BACKWARDS,
+    LOSS,
+    OTHER_SAMPLES,
+    STEP_RATIO_SPREAD,
+    STEPS,
+    THROWN_PASSES,
+)
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.gradients_thrown_away import GradientsThrownAway
 from tb_lossdiag.run import Run
@@ -51,6 +59,51 @@ def test_fires_where_all_parts_but_the_last_are_lost() -> None:
 )
 def test_the_bounds(run: Run, fires: bool) -> None:
     assert bool(findings(RULE, run)) is fires
+
+
+def test_gradients_that_are_kept_and_written_back() -> None:
+    spread = table(STEP_RATIO_SPREAD, AT, [[0.3]] * len(AT), ("",))
+    assert not findings(RULE, with_tables(SICK, [spread]))
+    assert findings(
+        RULE, with_tables(SICK, [table(STEP_RATIO_SPREAD, AT, [[0.0]] * len(AT), ("",))])
+    )
+
+
+def by_hand(
+    thrown: float,
+    others: float,
+    *,
+    spread: float = 0.0,
+    passes: float = 4.0,
+    checks: int | None = None,
+) -> Run:
+    """The same of a loss that no check-up knows."""
+    at = AT[:checks]
+    facts = {THROWN_PASSES: thrown, OTHER_SAMPLES: others, BACKWARDS: passes, STEP_RATIO_SPREAD: spread}  # fmt: skip
+    return with_tables(RUN, [table(each, at, [[v]] * len(at), ("",)) for each, v in facts.items()])
+
+
+def test_a_loss_that_no_check_up_knows() -> None:
+    finding = the_finding(RULE, by_hand(3, 3))
+    assert finding.subject == ""
+    assert "takes 4 backward passes from one line, each of other samples" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        by_hand(3, 2),  # one was asked twice, as in an attack
+        by_hand(3, 0),  # of one batch
+        by_hand(2, 3),
+        by_hand(1, 1, passes=2),  # of a memory, which is looked at
+        by_hand(0, 3),  # they add up
+        by_hand(3, 3, spread=0.2),  # what was kept is written back
+        by_hand(3, 3, checks=1),
+        without(by_hand(3, 3), OTHER_SAMPLES),
+    ],
+)
+def test_passes_by_hand_that_lose_nothing(run: Run) -> None:
+    assert not findings(RULE, run)
 
 
 def test_a_critic_takes_several_turns_between_the_steps_of_another() -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from helpers.rule_asserts import findings, first_evidence, the_finding
+from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import changed, head, with_loss, without
 from made.check_ups import with_tables
 from made.healthy import healthy_run
@@ -17,14 +17,16 @@ from tb_lossdiag.quantities import (
     LEARNING_RATE,
     LOSS,
     MOVES,
+    OVERWRITTEN,
     REPLACED_OPTIMIZERS,
     SCHEDULER_EARLY,
+    STATE_TAKEN_UP,
     VALIDATION_ACCURACY,
     VALIDATION_LOSS,
 )
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.scheduler_misuse import SchedulerMisuse
-from tb_lossdiag.run import Run
+from tb_lossdiag.run import Restart, Run
 from tb_lossdiag.testing import outcome
 
 RULE = SchedulerMisuse()
@@ -67,6 +69,35 @@ def test_fires_when_the_rate_is_zero_early() -> None:
 )
 def test_clear_on_the_usual_schedules(shape: np.ndarray[tuple[int], np.dtype[np.float64]]) -> None:
     assert not findings(RULE, rated(0.1 * shape, "CosineAnnealingLR"))
+
+
+def test_a_rate_that_sinks_through_nought() -> None:
+    finding = the_finding(RULE, rated(0.1 * (1 - 1.5 * PLACE)))
+    assert finding.severity is Severity.WARNING
+    assert "went down through 0 at step 133 and was -0.05 at its lowest" in finding.message.en
+    late = 0.1 * np.concatenate([np.full(150, 1.0), np.linspace(1, -0.1, 50)])
+    assert the_finding(RULE, rated(late)).first_step == 195
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        0.1 * (1 - 199 * PLACE / 198),
+        np.where(PLACE < 0.5, 0.1, -0.1),
+        np.where(np.arange(200) % 2 == 0, 0.1, -0.1),
+        -0.1 * np.minimum(PLACE / 0.3, 1),
+        np.where(PLACE < 0.95, 0.1 * (1 - PLACE / 0.95), -1e-9),
+    ],
+    ids=[
+        "one call too many",
+        "a sign turned on purpose",
+        "up and down in turn",
+        "a multiplier that climbs",
+        "float noise",
+    ],
+)
+def test_clear_where_a_rate_below_nought_is_none_of_a_plan_too_short(rates: object) -> None:
+    assert not findings_if_any(RULE, rated(rates))
 
 
 def warming(planned: object, full: object, rates: object = 1e-5 * (1 + np.arange(200))) -> Run:
@@ -144,6 +175,25 @@ def test_a_leap_that_does_no_harm_is_worth_knowing(worse: float, severity: Sever
 )
 def test_clear_where_a_leap_may_be_meant(run: Run) -> None:
     assert not findings(RULE, run)
+
+
+def resumed(*, state: float) -> Run:
+    """A warm-up and a cosine that begin anew at the 140th of 200 records, where the run is resumed."""
+    place = np.concatenate([np.arange(140), np.arange(60)])
+    rates = 0.1 * np.minimum(1, (place + 1) / 20) * 0.5 * (1 + np.cos(np.pi * place / 200))
+    rates[140] = rates[139]  # what the optimizer was saved with
+    run = rated(rates, "LambdaLR")
+    at = int(run[LEARNING_RATE].steps[140])
+    run = with_tables(run, [table(STATE_TAKEN_UP, np.array([at]), np.array([[state]]), ("",))])
+    return replace(run, restarts=(Restart(at, 0.0, "resumed"),))
+
+
+def test_a_schedule_that_was_not_resumed() -> None:
+    finding = the_finding(RULE, resumed(state=1.0))
+    assert finding.severity is Severity.WARNING
+    assert "resumed at step 140 with the state of its optimizer" in finding.message.en
+    assert "had come down to 0.0212," in finding.message.en
+    assert not findings(RULE, resumed(state=0.0))
 
 
 def test_fires_on_a_cosine_that_comes_back_again_and_again() -> None:
@@ -305,3 +355,13 @@ def test_a_scheduler_that_nobody_steps() -> None:
     assert not findings(RULE, idle(7)), "its first epoch may not be over"
     assert not findings(RULE, idle(8, "yes"))
     assert not findings(RULE, without(idle(8), VALIDATION_LOSS))
+
+
+def test_two_schedules_of_which_one_does_not_count() -> None:
+    run = rated(np.full(200, 0.1), "LambdaLR")
+    both = replace(run, facts={**run.facts, OVERWRITTEN: "LambdaLR MultiStepLR"})
+    finding = the_finding(RULE, both)
+    assert finding.severity is Severity.WARNING
+    assert "A `LambdaLR` and a `MultiStepLR` move the rate" in finding.message.en
+    assert not findings(RULE, replace(run, facts={**run.facts, OVERWRITTEN: "damaged"}))
+    assert not findings(RULE, run)

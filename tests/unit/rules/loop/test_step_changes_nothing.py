@@ -12,11 +12,14 @@ from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
     AMP_SKIPPED,
+    BACKWARDS,
+    CHECK_SECONDS,
     GRADIENT_NORM,
     LEARNING_RATE,
     PARAMETER_HELD,
     PARAMETER_NORM,
     UNCHANGED_SHARE,
+    UPDATE_NORM,
 )
 from tb_lossdiag.rules.loop.step_changes_nothing import StepChangesNothing
 from tb_lossdiag.run import Run
@@ -39,7 +42,9 @@ def by_norms(records: slice = slice(None)) -> Run:
     """No check-ups; the parameters' norms stand still in these records."""
     norms = RUN[PARAMETER_NORM].values.copy()
     norms[records] = norms[records][:1]
-    return changed(without(RUN, UNCHANGED_SHARE), PARAMETER_NORM, norms)
+    return changed(
+        without(RUN, UNCHANGED_SHARE, UPDATE_NORM, BACKWARDS, CHECK_SECONDS), PARAMETER_NORM, norms
+    )
 
 
 def test_fires_when_check_ups_see_no_change() -> None:
@@ -107,3 +112,34 @@ def test_not_evaluated_on_too_little() -> None:
     assert nothing.verdict is Verdict.NOT_EVALUATED
     assert nothing.reason is not None
     assert "watch" in nothing.reason.en
+
+
+def never_a_gradient(run: Run = RUN) -> Run:
+    """As where `backward()` was left out: looks at what steps change see nothing."""
+    norms = run[PARAMETER_NORM].values
+    still = changed(changed(run, PARAMETER_NORM, norms[:1] + 0 * norms), UPDATE_NORM, 0.0)
+    return without(still, GRADIENT_NORM, UNCHANGED_SHARE, BACKWARDS)
+
+
+def test_names_steps_without_any_gradient() -> None:
+    finding = the_finding(RULE, never_a_gradient())
+    assert finding.severity is Severity.ERROR
+    assert "never a gradient" in finding.message.en
+    assert "none of" in finding.message.en
+    assert "loss.backward()" in finding.advice.en
+
+
+def test_a_backward_pass_of_another_is_said() -> None:
+    run = never_a_gradient()
+    run = replace(run, tables={**run.tables, BACKWARDS.name: RUN[BACKWARDS]})
+    assert "was called before" in the_finding(RULE, run).message.en
+
+
+def test_weights_that_are_written_by_hand_are_no_standstill() -> None:
+    run = never_a_gradient()
+    assert not findings(RULE, changed(run, PARAMETER_NORM, RUN[PARAMETER_NORM].values))
+    assert not findings(RULE, changed(run, UPDATE_NORM, RUN[UPDATE_NORM].values))
+
+
+def test_a_few_looks_say_nothing_yet() -> None:
+    assert outcome(RULE, head(never_a_gradient(), 4)).verdict is Verdict.NOT_EVALUATED

@@ -11,7 +11,7 @@ from made.check_ups import with_tables
 from made.healthy import healthy_run
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import REDRAWN, UNREGISTERED
+from tb_lossdiag.quantities import LOOSE, REDRAWN, UNREGISTERED
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.unregistered_parameters import UnregisteredParameters
 from tb_lossdiag.run import Run
@@ -61,3 +61,19 @@ def test_layers_that_the_forward_pass_makes() -> None:
 
 def test_few_check_ups_are_not_judged() -> None:
     assert outcome(RULE, counted(6, 6, 6)).verdict is Verdict.NOT_EVALUATED
+
+
+def loose(*counts: float) -> Run:
+    """So many tensors that nothing holds, check-up by check-up."""
+    made = [table(LOOSE, 2 ** np.arange(len(counts)), counts)]
+    run = with_tables(healthy_run(1), made)
+    return replace(run, facts={**run.facts, "loose": "[64], [1]"})
+
+
+def test_tensors_that_nothing_holds() -> None:
+    finding = the_finding(RULE, loose(2, 2, 2, 2))
+    assert finding.severity is Severity.WARNING
+    assert "2 tensors" in finding.message.en
+    assert "[64], [1]" in finding.message.en
+    assert not findings(RULE, loose(2, 2, 2, 0)), "somebody changes them"
+    assert outcome(RULE, loose(2, 2, 2)).verdict is Verdict.NOT_EVALUATED

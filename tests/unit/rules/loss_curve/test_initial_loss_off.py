@@ -155,9 +155,19 @@ def test_any_number_of_classes() -> None:
 
 
 def test_a_sum_over_the_batch_is_compared_with_a_sum() -> None:
-    run = changed(with_first_call(RUN, 64 * 2.3, 64.0), CALL_BASELINE, np.full(SEEN, 64 * 2.2))
-    assert findings(RULE, run)
+    first = with_first_call(RUN, 64 * 2.3, 64.0)
+    assert findings(RULE, changed(first, CALL_BASELINE, np.full(SEEN, 2.2)))
+    run = changed(first, CALL_BASELINE, np.full(SEEN, 64 * 2.2))
     assert not findings(RULE, changed(run, CALL_SUMMED, np.ones(SEEN)))
+
+
+def test_a_mean_over_samples_of_sums_is_compared_with_as_many_guesses() -> None:
+    """12 tokens of each sample are added up: no mean costs more than the entropy of all of them together."""
+    run = changed(with_first_call(RUN, 12 * 2.3), CALL_BASELINE, np.full(SEEN, 12 * 2.2))
+    assert not findings(RULE, run)
+    assert findings(
+        RULE, changed(with_first_call(run, 12 * 5.1), CALL_BASELINE, np.full(SEEN, 26.4))
+    )
 
 
 def test_a_sum_is_compared_with_the_guess_for_each_of_its_answers() -> None:

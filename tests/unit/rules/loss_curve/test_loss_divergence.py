@@ -70,6 +70,26 @@ def test_clear_on_healthy_runs(seed: int) -> None:
     assert not findings(RULE, healthy_run(seed))
 
 
+@pytest.mark.parametrize(
+    ("seasons", "stays", "fires"), [(4, 0, False), (1, 0, True), (4, 60, True)]
+)
+def test_clear_where_the_loss_has_come_back_from_as_much(
+    seasons: int, stays: int, *, fires: bool
+) -> None:
+    """A stream whose noise has seasons ends in one of them; who stays there for longer than any season has not come back."""
+    run = healthy_run(1)
+    records = len(run[LOSS])
+    season = (records - stays) // (2 * seasons + 1)  # records
+    calm = np.full(records, 0.5)
+    for start in range(season, records - stays, 2 * season):
+        calm[start : start + season] = 2.0
+    calm[records - stays - season // 2 :] = 2.0
+    falls = np.maximum(np.geomspace(2.3, 0.05, records), calm)
+    falls[: season // 2] = np.linspace(2.3, 0.5, season // 2)
+    noise = np.random.default_rng(0).lognormal(0, 0.05, records)
+    assert bool(findings(RULE, with_loss(run, falls * noise))) is fires
+
+
 def test_clear_just_below_the_factor() -> None:
     calm = np.concatenate((np.linspace(4, 1, 100), np.linspace(1, 1.9, 100)))
     assert not findings(RULE, with_loss(healthy_run(0), calm))

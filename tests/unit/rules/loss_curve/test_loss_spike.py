@@ -23,6 +23,7 @@ from tb_lossdiag.quantities import (
     LOSS,
     LOSS_TERM,
     LOSS_WEIGHT,
+    PRUNED,
     STEPS,
 )
 from tb_lossdiag.quantities.batches import BROKEN_BATCHES, packed
@@ -60,6 +61,32 @@ def test_three_that_exceed_the_start_are_a_warning() -> None:
     )
     small = with_spikes(RUN, {80: 2.5, 120: 2.5, 160: 2.5})
     assert the_finding(RULE, small).severity is Severity.INFO
+
+
+@pytest.mark.parametrize(
+    ("said", "severity"),
+    [
+        ("70 90 110 130 150 170", Severity.INFO),
+        ("70 90 150 170", Severity.INFO),  # two of three are explained, one is none of a habit
+        ("10 30", Severity.WARNING),
+        ("70", Severity.WARNING),
+        ("", Severity.WARNING),
+    ],
+    ids=["before each", "before two", "elsewhere", "half a stretch", "never"],
+)
+def test_weights_that_were_pruned_right_before(said: str, severity: Severity) -> None:
+    run = with_spikes(RUN, {80: 3.0, 120: 3.0, 160: 3.0}, width=4)
+    scale = int(run[LOSS].steps[1] - run[LOSS].steps[0])
+    said = " ".join(str(scale * int(each)) for each in said.split())
+    finding = the_finding(RULE, replace(run, facts={**run.facts, PRUNED: said}))
+    assert finding.severity is severity
+    assert ("Weights were pruned" in finding.message.en) == (severity is Severity.INFO)
+
+
+def test_a_loss_that_does_not_come_back_from_pruning_is_a_warning() -> None:
+    run = with_spikes(RUN, {120: 30.0}, width=len(RUN[LOSS]))
+    pruned = replace(run, facts={**run.facts, PRUNED: "0 1000000"})
+    assert the_finding(RULE, pruned).severity is Severity.WARNING
 
 
 def test_three_that_last_are_a_warning() -> None:

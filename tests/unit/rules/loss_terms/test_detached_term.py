@@ -88,6 +88,30 @@ def test_one_that_improves_and_is_a_part_of_the_loss_without_a_path() -> None:
     assert "in the loss, and not trained" in finding.message.en
 
 
+def counted(step: float, *, off: float = 0.0) -> Run:
+    """The same where the sum has two parts with a path beside one without, and the term is a count."""
+    run = added(2.0)
+    values = run[LOSS_TERM].values.astype(float)
+    values[:, 1] = step * np.round(values[:, 1] / step)
+    total = (values * run[LOSS_WEIGHT].values).sum(axis=1) + off
+    return changed(changed(run, LOSS_TERM, values), LOSS, total)
+
+
+@pytest.mark.parametrize("step", [1 / 32, 0.0537])
+def test_a_count_is_a_part_of_the_loss_however_many_parts_the_others_have(step: float) -> None:
+    finding = the_finding(RULE, counted(step))
+    assert finding.severity is Severity.WARNING
+    assert "it is a count, which has no slope" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    "run",
+    [counted(1 / 32, off=0.1), counted(1 / 1024), without(counted(1 / 32), ATTACHED_ADDENDS)],
+)
+def test_a_count_beside_the_loss_or_a_rounded_number_stays_an_information(run: Run) -> None:
+    assert the_finding(RULE, run).severity is Severity.INFO
+
+
 CHECKS = np.arange(len(added()[ATTACHED_ADDENDS]))
 
 

@@ -151,11 +151,11 @@ def test_a_data_term_at_the_cost_of_a_constant_is_not_learned() -> None:
     assert not findings(RULE, changed(constant, CALL_VALUE, 0.9))
 
 
-def given_up(rise: float, weight: float = 1.0) -> Run:
+def given_up(rise: float, weight: float = 1.0, first: float = 1.0) -> Run:
     """The data term is learned in the first half and `rise` times as high by the end; the penalty falls all the time."""
     rng = np.random.default_rng(0)
     steps = np.arange(200)
-    data = np.interp(steps, [0, 60, 120, 150, 199], [1, 0.01, 0.01, 0.01 * rise, 0.01 * rise])
+    data = np.interp(steps, [0, 60, 120, 150, 199], [first, 0.01, 0.01, 0.01 * rise, 0.01 * rise])
     terms = np.stack([data * rng.lognormal(0, 0.05, 200), np.geomspace(20, 1, 200)], axis=1)
     run = with_terms(without(overwhelmed(RUN), TERM_GRADIENT_NORM), terms)
     return changed(run, LOSS_WEIGHT, [[1.0, weight]])
@@ -167,6 +167,12 @@ def test_a_data_term_that_is_given_up_again() -> None:
     assert "given up" in finding.message.en
     assert not findings(RULE, terms_only(given_up(1.8)))
     assert not findings(RULE, terms_only(given_up(2.2, weight=0.01))), "most of the loss is data"
+
+
+@pytest.mark.parametrize(("first", "told"), [(0.03, True), (0.015, False), (0.01, False)])
+def test_a_term_that_was_never_learned_is_not_given_up(first: float, told: bool) -> None:
+    said = [f.message.en for f in findings(RULE, terms_only(given_up(4, first=first)))]
+    assert any("given up" in each for each in said) is told
 
 
 def test_decoupled_weight_decay_is_not_this() -> None:
@@ -234,6 +240,18 @@ def test_a_data_term_that_never_moved_went_nowhere() -> None:
     message = the_finding(RULE, changed(run, LOSS_TERM, values)).message.en
     assert "while `main` stands still at 2.3" in message
     assert "went from" not in message
+
+
+@pytest.mark.parametrize(("times", "expected"), [(1.2, 1), (1.3, 0), (2.1, 0)])
+def test_an_equation_that_a_net_of_nothing_fulfils_rises_and_is_not_held_back(
+    times: float, expected: int
+) -> None:
+    run = without(named(burdened(), "l2"), TERM_GRADIENT_NORM)
+    values = run[LOSS_TERM].values.copy()
+    values[:, 1] *= 2.3 / values[:, 0]
+    values[:, 0] = 2.3
+    values[20:] *= times
+    assert len(findings(RULE, changed(run, LOSS_TERM, values))) == expected
 
 
 @pytest.mark.parametrize(

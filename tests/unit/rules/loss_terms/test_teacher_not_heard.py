@@ -35,6 +35,12 @@ def taught(temperature: float = 4.0, weight: float = 0.7, named: float = 0.3) ->
 SICK = taught(20.0)
 
 
+def averaged(classes: float, temperature: float = 2.0, weight: float = 2.0) -> Run:
+    """The same, and its mean runs over the classes as well."""
+    over = _both(q.CALL_OVER_CLASSES, np.nan, classes)
+    return with_tables(taught(temperature, weight, 0.5), [over])
+
+
 def test_a_square_that_was_forgotten() -> None:
     finding = the_finding(RULE, SICK)
     assert finding.severity is Severity.WARNING
@@ -67,3 +73,29 @@ def test_once_or_twice_is_not_enough() -> None:
 def test_scores_that_nobody_names_classes_for_are_not_judged() -> None:
     none = _both(q.CALL_TARGET_INDEX, 0, 0)
     assert not findings(RULE, with_tables(SICK, [none]))
+
+
+def test_a_mean_over_the_classes_is_named() -> None:
+    finding = the_finding(RULE, averaged(48.0))
+    assert "over 48 classes" in finding.message.en
+    assert (
+        "counts 4 times what `cross_entropy` counts, and pulls 0.0208 times" in finding.message.en
+    )
+    assert "batchmean" in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    ("classes", "temperature", "weight", "fires"),
+    [
+        (1.0, 2.0, 2.0, False),  # a mean of samples
+        (10.0, 4.0, 0.5 * 16, False),
+        (10.0, 1.0, 0.5, False),
+        (100.0, 6.0, 0.5 * 19 * 36, False),  # a weight that makes up for it
+        (100.0, 1.0, 0.5, True),
+        (1000.0, 1.0, 0.09, False),  # meant to count little
+    ],
+)
+def test_the_bounds_of_a_mean_over_classes(
+    classes: float, temperature: float, weight: float, fires: bool
+) -> None:
+    assert bool(findings(RULE, averaged(classes, temperature, weight))) is fires

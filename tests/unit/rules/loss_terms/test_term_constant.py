@@ -6,6 +6,7 @@ import pytest
 from helpers.rule_asserts import findings, first_evidence, the_finding
 from made.changes import changed, falling, head, with_terms, without
 from made.healthy import healthy_run
+from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import LOSS, LOSS_TERM, LOSS_WEIGHT
@@ -37,6 +38,35 @@ def test_a_constant_0_is_worth_knowing() -> None:
     finding = the_finding(RULE, with_constant_term(RUN, 0.0))
     assert finding.severity is Severity.INFO
     assert "empty mask" in finding.advice.en
+
+
+LOGITS = "binary_cross_entropy_with_logits"
+
+
+def told_no(name: str = LOGITS, most: float = 0, outputs: int = 48) -> Run:
+    """A term that is 0, beside one loss whose targets are all 0."""
+    facts = {"target_min": 0, "target_max": most, "outputs": outputs}
+    return with_call(with_constant_term(RUN, 0.0), name, **facts)
+
+
+def test_nothing_is_ever_to_be_found() -> None:
+    finding = the_finding(RULE, told_no())
+    assert finding.severity is Severity.WARNING
+    assert "`aux` came to 0" in finding.message.en
+    assert "48 numbers a sample" in finding.message.en
+    assert "responsible:" in finding.advice.en
+
+
+@pytest.mark.parametrize(
+    "run", [told_no("mse_loss"), told_no(most=1), told_no(outputs=1), with_constant_term(RUN, 0.0)]
+)
+def test_what_finds_something_or_asks_otherwise_is_worth_knowing(run: Run) -> None:
+    assert the_finding(RULE, run).severity is Severity.INFO
+
+
+def test_a_constant_that_is_not_0_is_told_as_such_beside_it() -> None:
+    run = with_call(with_constant_term(RUN), LOGITS, target_min=0, target_max=0, outputs=48)
+    assert "never" not in the_finding(RULE, run).advice.en
 
 
 @pytest.mark.parametrize("seed", range(20))

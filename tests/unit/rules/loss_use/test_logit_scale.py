@@ -140,6 +140,63 @@ def test_a_scale_that_moves_faster_than_anything_learns() -> None:
     assert not findings(RULE, without(scaled(there_and_back, 30.0, 0.09), UPDATE_NORM))
 
 
+def long(
+    *,
+    largest: float = 30.0,
+    lowest: float = -5.0,
+    value: float = 8.0,
+    start: float = CLIP_START,
+    **more: float,
+) -> Run:
+    """Scores beside the scale of cosines, in the first four check-ups; later ones are within it."""
+    early = np.arange(len(AT)) < 4
+    run = scaled(start, np.where(early, largest, 9.0))
+    ends = {"input_min": np.where(early, lowest, -9.0), "value": np.where(early, value, 1.0)}
+    facts = {
+        "samples": 64.0,
+        "outputs": 64.0,
+        "target_unique": 64.0,
+        "target_max": 63.0,
+        "target_index": 1.0,
+    }
+    return with_call(
+        run, "cross_entropy", **facts, input_max=run[CALL_INPUT_MAX].values[:, 0], **ends, **more
+    )
+
+
+def test_products_of_vectors_of_any_length() -> None:
+    finding = the_finding(RULE, long())
+    assert finding.subject == "logit_scale"
+    assert "In 4 check-ups" in finding.message.en
+    assert "up to 2.1 times what `logit_scale` multiplies by (14.3)" in finding.message.en
+    assert findings(RULE, long(largest=9.0, lowest=-30.0))
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        long(largest=21.0),  # a margin beside a cosine
+        long(largest=9.0, lowest=-1e9),  # masked
+        long(value=4.0),  # no worse than guessing
+        long(start=1.0),  # made for something else
+        long(start=4.7, largest=140.0, lowest=-9.0),
+        long(summed=1.0),
+    ],
+)
+def test_scores_that_a_scale_may_make(run: Run) -> None:
+    assert not findings(RULE, run)
+
+
+def test_a_second_comparison_may_have_a_temperature_of_its_own() -> None:
+    run = long()
+    call = [t for t in run.tables.values() if t.quantity.frame == "call"]
+    names = ("cross_entropy", "cross_entropy 2")
+    both = [table(t.quantity, t.steps, np.repeat(t.values, 2, 1), names) for t in call]
+    assert findings(RULE, with_tables(run, both))
+    other = run[CALL_INPUT_MAX].values * [[1.0, 0.3]]
+    assert not findings(RULE, with_tables(run, [*both, table(CALL_INPUT_MAX, AT, other, names)]))
+
+
 def test_too_little_is_not_judged() -> None:
     assert outcome(RULE, head(SICK, 3)).verdict is Verdict.NOT_EVALUATED
     assert outcome(RULE, RUN).verdict is Verdict.NOT_EVALUATED

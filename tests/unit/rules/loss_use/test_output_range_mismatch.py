@@ -1,15 +1,28 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, findings_if_any, first_evidence, the_finding
 from made.changes import without
-from made.check_ups import check_steps
+from made.check_ups import check_steps, with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import CALL_SOURCE, CALL_TARGET_MAX, LOSS, Source
+from tb_lossdiag.quantities import (
+    CALL_SOURCE,
+    CALL_TARGET_MAX,
+    LOSS,
+    MADE_ASTRAY,
+    MADE_SOURCE,
+    REAL_HIGH,
+    REAL_LOW,
+    REAL_UNREACHED,
+    Source,
+)
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.loss_use.output_range_mismatch import OutputRangeMismatch
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -121,3 +134,50 @@ def test_evidence_is_the_call() -> None:
 def test_not_evaluated_when_the_source_is_unknown() -> None:
     assert outcome(RULE, without(RUN, CALL_SOURCE)).missing == (CALL_SOURCE.name,)
     assert not findings(RULE, with_call(RUN, "mse_loss", source=np.nan))
+
+
+def judged(
+    low: float, high: float, *, unmade: float = 0.0, astray: float = 0.3,
+    source: Source = Source.TANH, checks: int = 4,
+) -> Run:  # fmt: skip
+    """A maker's check-ups, in which real ones go from `low` to `high`; no loss function is seen."""
+    at = 10 * np.arange(checks)
+    values = {
+        MADE_SOURCE: float(source), REAL_LOW: low, REAL_HIGH: high, REAL_UNREACHED: unmade,
+        MADE_ASTRAY: astray,
+    }  # fmt: skip
+    tables = [table(q, at, np.full(checks, v), ("generator",)) for q, v in values.items()]
+    bare = {name: t for name, t in RUN.tables.items() if t.quantity.frame != "call"}
+    return with_tables(replace(RUN, tables=bare), tables)
+
+
+def test_a_maker_that_ends_in_a_tanh_beside_real_ones_of_0_to_1() -> None:
+    finding = the_finding(RULE, judged(0, 1))
+    assert finding.severity is Severity.WARNING
+    assert finding.subject == "generator"
+    assert "30% of what is made lies beyond them" in finding.message.en
+    assert "2 * batch - 1" in finding.advice.en
+
+
+def test_a_maker_that_cannot_make_what_is_real() -> None:
+    finding = the_finding(RULE, judged(-0.8, 1.8, unmade=0.22))
+    assert "22% of their numbers can't be made" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (judged(0, 1, astray=0.05), True),
+        (judged(0, 1, astray=0.049), False),
+        (judged(-0.01, 1), False),
+        (judged(0, 0.89), False),
+        (judged(0, 0.91), True),
+        (judged(-1, 1, astray=0.0), False),
+        (judged(0, 1, astray=0.0, source=Source.SIGMOID), False),
+        (judged(-1, 1, unmade=0.021, source=Source.SIGMOID), True),
+        (judged(-2, 2, unmade=0.019), False),
+        (judged(0, 1, checks=2), False),
+    ],
+)
+def test_the_bounds_of_makers(run: Run, fires: bool) -> None:
+    assert bool(findings_if_any(RULE, run)) is fires

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -84,6 +86,12 @@ def test_fires_on_a_column_against_a_row_in_a_loss_of_ones_own() -> None:
     assert (
         f"3 check-ups up to step {AT[2]} the loss was made from 64 times 64" in finding.message.en
     )
+
+
+def test_no_loss_function_needs_to_be_seen_for_that() -> None:
+    bare = {name: t for name, t in RUN.tables.items() if t.quantity.frame != "call"}
+    run = with_tables(replace(RUN, tables=bare), _crossed_tables(3))
+    assert findings(RULE, run)
 
 
 def test_looking_at_it_twice_is_none() -> None:

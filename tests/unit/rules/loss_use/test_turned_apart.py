@@ -47,9 +47,9 @@ def test_masks_that_fit_as_well_turned_over() -> None:
 @pytest.mark.parametrize(
     ("turned", "of", "fires"),
     [
-        (0.14, 0.1, True),
-        (0.16, 0.1, False),
-        (0.14, 0.15, False),  # too few samples
+        (0.09, 0.1, True),
+        (0.11, 0.1, False),
+        (0.09, 0.15, False),  # too few samples
         (-0.5, 0.1, True),
         (0.55, 0.1, False),
     ],

@@ -13,6 +13,7 @@ from made.modules import with_modules
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
 from tb_lossdiag.quantities import (
+    CALL_TARGET_STD,
     CLIP_GLOBAL_NORM,
     CLIP_MAX_NORM,
     EXTRA,
@@ -209,3 +210,25 @@ def test_data_that_the_noise_does_not_hide() -> None:
 )
 def test_targets_that_are_no_noise(facts: dict[str, npt.ArrayLike]) -> None:
     assert not findings_if_any(RULE, noised(10.0, **facts))
+
+
+def outputs(small: float, large: float, checks: int = 99) -> Run:
+    """So much is left of the small outputs and of the large one, in so many check-ups from the first on."""
+    run = with_call(healthy_run(1), "mse_loss")
+    count = len(run[CALL_TARGET_STD].steps)
+    known = np.where(np.arange(count) < checks, 1.0, np.nan)
+    return with_call(healthy_run(1), "mse_loss", small_left=small * known, large_left=large * known)
+
+
+def test_only_the_largest_output_is_learned() -> None:
+    finding = the_finding(RULE, outputs(1.2, 0.1))
+    assert finding.severity is Severity.WARNING
+    assert "10% are left, of theirs 100% or more" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    "run",
+    [outputs(0.85, 0.1), outputs(1.2, 0.6), outputs(1.2, 0.1, checks=5), outputs(np.nan, np.nan)],
+)
+def test_small_outputs_that_are_learned_as_well_or_nothing_is(run: Run) -> None:
+    assert not alarms(RULE, run)

@@ -18,6 +18,7 @@ from tb_lossdiag.quantities import (
     RANK_EQUAL_BATCHES,
     RANK_EQUAL_RANK,
     RANK_FRESH_BATCHES,
+    STREAM_WORKERS,
     VALIDATION_LOSS,
 )
 from tb_lossdiag.records import table
@@ -163,3 +164,45 @@ def test_one_round_of_other_batches_clears_the_ranks() -> None:
     values[2] = 0
     found = replace(run.tables[RANK_EQUAL_BATCHES.name], values=values)
     assert not findings(RULE, replace(run, tables={**run.tables, RANK_EQUAL_BATCHES.name: found}))
+
+
+def streamed(second: float = 1.0, last: float = 0.0, workers: int = 2, at: int = 2) -> Run:
+    """The second batch was the first one or not, the last one that before it or not; who reads was seen at some step."""
+    run = repeating(0.0)
+    steps = run.tables[BATCH_REPEATED.name].steps
+    again = np.array([np.nan, second, 0.0, 0.0, last])
+    read = table(STREAM_WORKERS, [at], [float(workers)])
+    return replace(
+        run,
+        tables={
+            **run.tables,
+            BATCH_REPEATED.name: table(BATCH_REPEATED, steps, again),
+            STREAM_WORKERS.name: read,
+        },
+    )
+
+
+def test_workers_that_all_read_one_stream_are_a_warning() -> None:
+    finding = the_finding(RULE, streamed())
+    assert finding.severity is Severity.WARNING
+    assert "2 worker processes" in finding.message.en
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        streamed(second=0.0),  # they share it out
+        streamed(at=1),  # seen at another step
+        without(
+            streamed(), STREAM_WORKERS
+        ),  # one process reads: two steps are taken with each batch
+    ],
+)
+def test_streams_that_are_shared_out_are_sound(run: Run) -> None:
+    assert not findings(RULE, run)
+
+
+def test_a_stream_of_one_batch_is_told_as_such() -> None:
+    run = repeating(0.0, again=1.0)
+    run = replace(run, tables={**streamed().tables, **run.tables})
+    assert "this run trains on one batch" in the_finding(RULE, run).message.en

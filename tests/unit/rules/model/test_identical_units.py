@@ -17,6 +17,7 @@ from tb_lossdiag.quantities import (
     LOSS,
     PARAMETER_NORM,
     PARAMETER_ROLE,
+    PARAMETER_SIZE,
     TWIN_SHARE,
     Role,
 )
@@ -65,6 +66,26 @@ def test_rows_that_part_are_none() -> None:
 
 def test_tokens_that_were_not_seen_are_no_units() -> None:
     assert not findings(RULE, alike(1.0, role=Role.EMBEDDING))
+
+
+@pytest.mark.parametrize(
+    ("begins", "sizes", "told"),
+    [
+        (0.0, (640, 640), False),
+        (1.0, (640, 640), True),
+        (np.nan, (640, 640), True),
+        (0.0, (640, 64), True),
+    ],
+)
+def test_spreads_beside_weights_that_differ_are_no_units(
+    begins: float, sizes: tuple[int, int], told: bool
+) -> None:
+    """Each weight of an uncertain layer has a mean and a spread; of an adapter's two factors one begins at 0, and shows no rows there."""
+    names = ("0.rho", "0.mu")
+    means = np.where(np.arange(len(AT)) < 1, begins, 0.0)
+    shares = table(TWIN_SHARE, AT, np.stack([np.ones(len(AT)), means], 1), names)
+    run = with_tables(RUN, [shares, table(PARAMETER_SIZE, AT[:1], [sizes], names)])
+    assert bool(findings(RULE, run)) is told
 
 
 def test_many_layers_are_counted() -> None:

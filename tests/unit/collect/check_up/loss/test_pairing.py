@@ -119,6 +119,22 @@ def test_a_picture_that_is_found_is_not_found_turned_over() -> None:
     assert (fact(values, values, "mse_loss", q.CALL_TURNED) or 0) > 0.7
 
 
+@pytest.mark.parametrize(("labelled", "told"), [(0.03, False), (0.8, True)])
+def test_of_few_labelled_pixels_none_lies_opposite_another(labelled: float, *, told: bool) -> None:
+    """Scribbles tell nothing of turns, whether or not they are found; a border that is left out does no harm."""
+    some = torch.rand(MASKS.shape, generator=draw) < labelled
+    asked = MASKS.masked_fill(~some, 255)
+    found = 20 * one_hot(MASKS, 2).movedim(-1, 1).float()
+    either = (found + found.flip(2)) / 2
+    for said, least in ((found, 0.7), (either, -0.1)):
+        turned = fact(said, asked, "cross_entropy", q.CALL_TURNED, ignore_index=255)
+        assert (turned is not None) is told
+        assert turned is None or least < turned < least + 0.4
+    assert (
+        fact(found, asked, "cross_entropy", q.CALL_TURNED, ignore_index=255) is not None
+    ) is told
+
+
 def test_which_pictures_are_told_turned() -> None:
     corners = torch.randint(4, (2, 256), generator=draw)
     asked = torch.zeros(256, 1, 8, 8)

@@ -61,7 +61,7 @@ def test_targets_that_are_all_one_have_no_agreement() -> None:
         (torch.zeros(128, 10), TEACHER.softmax(1)),
         (SCORES[:7].log_softmax(1), TEACHER[:7].softmax(1)),
         (SCORES.log_softmax(1), TEACHER[:, :1].softmax(1)),
-        (SCORES[None].log_softmax(2), TEACHER[None].softmax(2)),
+        (SCORES[None, None].log_softmax(3), TEACHER[None, None].softmax(3)),
     ],
 )
 def test_other_scores_are_not_compared(soft: Tensor, targets: Tensor) -> None:
@@ -88,3 +88,18 @@ def test_a_step_of_a_distillation_tells_its_temperature() -> None:
     assert watched.value(q.CALL_TEMPERATURE, column="kl_div") == pytest.approx(4, rel=1e-4)
     assert watched.value(q.CALL_AGREES, column="kl_div") > 0.6
     assert watched.value(q.CALL_ARRIVED, column="kl_div") == 16
+
+
+@pytest.mark.parametrize(
+    ("reduction", "classes"), [("mean", 10), ("batchmean", 1), ("sum", 1), ("none", 1)]
+)
+def test_which_mean_runs_over_the_classes(reduction: str, classes: int) -> None:
+    soft = (SCORES / 2).log_softmax(1)
+    facts = asked(soft, (TEACHER / 2).softmax(1), reduction=reduction)["kl_div"]
+    assert facts[q.CALL_OVER_CLASSES] == classes
+
+
+def test_rows_of_words_are_compared_word_by_word() -> None:
+    rows = (16, 8, 10)
+    facts = asked((SCORES / 3).log_softmax(1).view(rows), TEACHER.softmax(1).view(rows))["kl_div"]
+    assert facts[q.CALL_TEMPERATURE] == pytest.approx(3, rel=1e-4)
