@@ -93,8 +93,9 @@ class EmbeddingsAlike:
 
     What to try first: print the standard deviation of normalised embeddings over a batch.
 
-    Guards against: networks whose answers hardly vary at the start and come apart later; values that are nearly constant because the
-    targets are large (their deviation grows); batches of one and the same sample; reinforcement learning; models with few outputs.
+    Guards against: networks whose answers hardly vary at the start and come apart later; what is the same for all from the first check-up
+    on (within `same`), as the labels of a judge of patches; values that are nearly constant because the targets are large (their deviation
+    grows); batches of one and the same sample; reinforcement learning; models with few outputs.
 
     References: Chen and He 2021, SimSiam (arXiv 2011.10566), figure 2; Grill et al. 2020, BYOL (arXiv 2006.07733), table 5; Hermans et al.
     2017 (arXiv 1703.07737), appendix on collapse. Measured: collapsed ones end at 0.0001 to 0.03, healthy ones at 0.1 to 0.9.
@@ -137,7 +138,7 @@ class EmbeddingsAlike:
     min_rank: float = 4.0
     #: share of right answers, 1; random networks find 0.1 to 0.8 of the pairs
     min_right: float = 0.95
-    #: relative difference of the largest inputs, 1; float noise
+    #: relative difference of the largest inputs, and of samples at first, 1; float noise
     same: float = 1e-4
     #: standard deviation of the inputs over the largest, 1; of an untrained network all likenesses are nearly the largest
     min_apart: float = 0.02
@@ -192,7 +193,7 @@ class EmbeddingsAlike:
         bound = min(self.max_variation, self.max_share * float(variation[0]))
         spreads = spread[-1], np.median(spread[last])
         apart = max(end, variation[-1]) > bound or max(spreads) > self.max_spread * spread[0]
-        if apart or steps[-1] < self.min_steps:
+        if apart or steps[-1] < self.min_steps or variation[0] <= self.same:
             return
         text = _COLLAPSED if course.quantity is q.ACTIVATION_VARIATION else _COMPARED
         message = text.format(

@@ -139,6 +139,16 @@ def test_targets_that_a_model_makes_itself() -> None:
     assert not findings_if_any(RULE, views(course(1e-6, 1e-6, 1e-6, start=1e-2), outputs=1))
 
 
+@pytest.mark.parametrize(("start", "fires"), [(0.0, False), (0.9e-4, False), (1.1e-4, True)])
+def test_what_was_the_same_from_the_first_on_has_not_become_so(start: float, fires: bool) -> None:
+    """A judge of patches answers a number for each, and all of them are asked for the same label."""
+    spread = np.full(len(AT), start / 10)
+    spread[0] = start
+    labels = {"target_mean": 1.0, "target_std": 0.0, "outputs": 16}
+    run = with_call(RUN, "mse_loss", baseline=spread**2, **labels)
+    assert bool(findings_if_any(RULE, run)) is fires
+
+
 def test_a_sample_that_is_compared_with_itself() -> None:
     finding = the_finding(RULE, with_call(RUN, "cross_entropy", **VIEWS))
     assert finding.subject == "cross_entropy"

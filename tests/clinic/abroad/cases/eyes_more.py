@@ -1,0 +1,73 @@
+"""Seen by EYES, a second time: programs of others as they are, on small data, and faults that were reported of their kind.
+
+What is right was written down before any of them was run.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import torch
+from clinic.abroad import patient
+from torch import Tensor, nn
+from torch.nn.functional import l1_loss, mse_loss
+from torch.optim import Adam
+
+from tb_lossdiag import SummaryWriter
+
+
+def _shapes(count: int, size: int = 16) -> tuple[Tensor, Tensor]:
+    """Pictures of -1 and 1 with a disc, a square or a bar anywhere, and which it is."""
+    grid, kind = torch.linspace(-1, 1, size), torch.randint(3, (count,))
+    y, x = (torch.rand(2, count, 1, 1) - 0.5).unbind(0)
+    dy, dx = (grid[:, None] - y).abs(), (grid - x).abs()
+    inside = torch.stack(
+        [dy**2 + dx**2 < 0.15, torch.maximum(dy, dx) < 0.3, (dy < 0.15) & (dx < 0.6)], 1
+    )
+    return 2 * inside[torch.arange(count), kind][:, None].float() - 1, kind
+
+
+def _translator() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(1, 12, 3, 1, 1), nn.InstanceNorm2d(12), nn.ReLU(),
+        nn.Conv2d(12, 12, 3, 1, 1), nn.InstanceNorm2d(12), nn.ReLU(), nn.Conv2d(12, 1, 3, 1, 1), nn.Tanh(),
+    )  # fmt: skip
+
+
+def _judge_of_patches() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(1, 12, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(12, 24, 4, 2, 1),
+        nn.InstanceNorm2d(24), nn.LeakyReLU(0.2), nn.Conv2d(24, 1, 3, 1, 1),
+    )  # fmt: skip
+
+
+@patient(family="adversarial", source="https://github.com/eriklindernoren/PyTorch-GAN")
+def eyes_two_translators_and_their_judges(writer: SummaryWriter) -> None:
+    """CycleGAN: least squares of a judge of patches, cycles and identities; what is asked of each patch is 1 or 0."""
+    there, back = _translator(), _translator()
+    judges = {"a": _judge_of_patches(), "b": _judge_of_patches()}
+    makers = nn.ModuleDict({"there": there, "back": back})
+    optimizer = Adam(chain(there.parameters(), back.parameters()), 2e-4, betas=(0.5, 0.999))
+    own = {name: Adam(j.parameters(), 2e-4, betas=(0.5, 0.999)) for name, j in judges.items()}
+    writer.watch(makers, optimizer, name="translators")
+    for name, judge in judges.items():
+        writer.watch(judge, own[name], name=name)
+    valid, fake = torch.ones(4, 1, 4, 4), torch.zeros(4, 1, 4, 4)
+    for step in range(200):
+        a, b = _shapes(4)[0], -0.8 * _shapes(4)[0] + 0.1 * torch.randn(4, 1, 16, 16)
+        made = {"a": back(b), "b": there(a)}
+        optimizer.zero_grad()
+        same = (l1_loss(back(a), a) + l1_loss(there(b), b)) / 2
+        fooled = sum(mse_loss(judges[name](made[name]), valid) for name in judges) / 2
+        cycle = (l1_loss(back(made["b"]), a) + l1_loss(there(made["a"]), b)) / 2
+        loss = fooled + 10 * cycle + 5 * same
+        loss.backward()
+        writer.add_diagnostics(makers, loss=loss, global_step=step)
+        optimizer.step()
+        for name, real in (("a", a), ("b", b)):
+            own[name].zero_grad()
+            told = mse_loss(judges[name](real), valid)
+            told = (told + mse_loss(judges[name](made[name].detach()), fake)) / 2
+            told.backward()
+            writer.add_diagnostics(judges[name], loss=told, global_step=step)
+            own[name].step()
