@@ -66,7 +66,8 @@ class ClassImbalance:
     What to try first: class weights or `pos_weight`; draw rare classes more often; another measure than accuracy.
 
     Guards against: imbalance that the model copes with (its loss is below the baseline, or it predicts rare classes); the first
-    check-ups, when every model guesses; weights whose best constant isn't known; a single class (LD506).
+    check-ups, when every model guesses; a model that is still on its way (each of the newest `min_falls` check-ups is nearer to the
+    frequencies' loss than the one before, the last one by `min_fall` of it); weights whose best constant isn't known; one class (LD506).
 
     References: King and Zeng 2001, "Logistic regression in rare events data"; He and Garcia 2009, "Learning from imbalanced data".
     """
@@ -93,6 +94,10 @@ class ClassImbalance:
     min_baseline: float = 0.95
     #: check-ups in a row up to the newest; the first three are consecutive steps, so some lie later
     min_checks: int = 5
+    #: fall of the loss between the newest two check-ups over that of the frequencies, 1; what lies within `min_baseline` counts as arrived
+    min_fall: float = 0.05
+    #: falls in a row up to the newest; a loss that stands still has three of them once in 24 times
+    min_falls: int = 3
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per class loss that has stayed at the answer "most frequent class"."""
@@ -110,7 +115,7 @@ class ClassImbalance:
             if span is not None:
                 hits = np.zeros(len(telling), bool)
                 hits[np.flatnonzero(telling)[span.records]] = True
-                if self._guesses(call, hits):
+                if self._guesses(call, hits) and not self._still_falls(call, hits):
                     yield self._finding(run, call, hits)
 
     def _stuck(self, call: LossCallSeries) -> Bools:
@@ -124,6 +129,12 @@ class ClassImbalance:
         newest = np.flatnonzero(hits)[-self.min_checks :]
         value, baseline = call.of(q.CALL_VALUE)[newest], call.of(q.CALL_BASELINE)[newest]
         return bool(value.sum() >= self.min_baseline * baseline.sum())
+
+    def _still_falls(self, call: LossCallSeries, hits: Bools) -> bool:
+        """Whether the loss has not come to rest yet: a slow training passes by the frequencies on its way down."""
+        newest = np.flatnonzero(hits)[-self.min_falls - 1 :]
+        falls = -np.diff(call.of(q.CALL_VALUE)[newest] / call.of(q.CALL_BASELINE)[newest])
+        return bool((falls > 0).all() and falls[-1] >= self.min_fall)
 
     def _finding(self, run: Run, call: LossCallSeries, hits: Bools) -> Finding:
         majority = float(np.median(call.of(q.CALL_MAJORITY)[hits]))

@@ -139,15 +139,15 @@ class Transcriber(nn.Module):
         return onset, self.frame(self.cells(torch.cat((onset.detach(), sound), 2))[0])
 
 
-def transcribe(writer: SummaryWriter, *, late: bool) -> None:
-    """Train the transcriber, clipping before or after the step."""
+def transcribe(writer: SummaryWriter, *, late: bool, held: float = 0.2, steps: int = 300) -> None:
+    """Train the transcriber, clipping before or after the step, where this share of keys is held."""
     mixing = torch.rand(12, 32)
     model = Transcriber()
     optimizer = Adam(model.parameters(), lr=6e-4)
     scheduler = StepLR(optimizer, 10000, 0.98)
     writer.watch(model, optimizer)
-    for step in range(300):
-        keys = (torch.rand(8, 24, 12) < 0.2).float()
+    for step in range(steps):
+        keys = (torch.rand(8, 24, 12) < held).float()
         starts = keys * (torch.rand(8, 24, 12) < 0.5)
         sound = (keys + starts) @ mixing + 0.1 * torch.randn(8, 24, 32)
         onset, frame = model(sound)

@@ -78,6 +78,20 @@ def test_one_easy_batch_or_one_without_a_rare_class_does_not_matter() -> None:
     assert findings(RULE, run)
 
 
+def falling(*newest: float) -> Run:
+    """Check-ups that cost as much as the frequencies, but for the newest ones."""
+    value = np.full(len(CHECKS), 1.5)
+    value[-len(newest) :] = newest
+    return rare(value=0.2 * value)
+
+
+def test_a_loss_that_still_falls_is_on_its_way() -> None:
+    assert not findings(RULE, falling(1.7, 1.3, 1.15, 1.09))
+    assert findings(RULE, falling(1.7, 1.3, 1.15, 1.11))  # has arrived
+    assert findings(RULE, falling(1.7, 1.3, 1.31, 1.1))
+    assert findings(RULE, falling(1.2, 1.3, 1.15, 1.05))  # of a batch that is easier than others
+
+
 def test_guessing_at_the_start_is_not_this() -> None:
     early = np.where(CHECKS < 6, 1.0, 0.9)
     assert not findings(RULE, rare(predicted_majority=early))
