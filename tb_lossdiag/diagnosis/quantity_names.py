@@ -134,6 +134,7 @@ _NAMES: Mapping[str, Text] = {
     "eval_target_mean": Text("mean of the targets in validation"),
     "eval_target_std": Text("standard deviation of the targets in validation"),
     "evaluated_training": Text("evaluated in train()"),
+    "compared_in_margins": Text("how far what a loss compares is apart, in margins"),
     "excess_of_bound": Text("the loss is what exceeds a bound"),
     "explained_variance": Text("explained variance of the value"),
     "extra": Text("own value"),

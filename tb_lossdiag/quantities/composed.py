@@ -33,6 +33,9 @@ count, in their standard deviations; 0 where the padding changed nothing."""
 EXCESS_OF_BOUND = _of("excess_of_bound", "1 or 2")
 """1 where all losses that were backpropagated are means or sums of what exceeds a bound, as a hinge is: 0 where every sample meets it. 2 where a
 constant was added to them and every sample of the step met its bound."""
+COMPARED_IN_MARGINS = _of("compared_in_margins", "margins")
+"""How far what a loss' hinges compare is apart on average, a distance from another or two samples from each other, in the margin that it asks for.
+Absent without such hinges."""
 PREFERENCE_IDLE = _of("preference_idle", "0, 1 or 2")
 """Of a loss of preferences, a logistic function of how much more a policy prefers answers than its reference does: 1 if both are the same to the last
 bit, 2 if the policy, which differs, thinks the same of both answers, 0 if neither. Absent without one."""

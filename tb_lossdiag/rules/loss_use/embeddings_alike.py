@@ -21,6 +21,7 @@ from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, T
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.rules.loss_use.compared_with_itself import among_itself, same_pair
+from tb_lossdiag.rules.loss_use.within_margin import Within, within_margin
 from tb_lossdiag.run import Run
 
 DISTANCES = (
@@ -30,6 +31,7 @@ DISTANCES = (
 )
 """Losses of how far embeddings are from each other."""
 
+_NEEDED = q.ACTIVATION_VARIATION, q.ACTIVATION_MEAN, q.ACTIVATION_STD, q.EFFECTIVE_RANK, q.MODULE_KIND  # fmt: skip
 _COLLAPSED = Text(
     "What `{name}` answers varies between samples by {end}% of its size in the last {checks} check-ups, {start}% at the start: all samples become one point."
 )
@@ -86,16 +88,19 @@ class EmbeddingsAlike:
     How it decides: the standard deviation of the answers over the batch, over their size, is at most `max_variation` and `max_share` of
     its first value in the newest check-up, at step `min_steps` or later, and in the median of the last `min_checks`; the deviation itself is
     at most `max_spread` of its own there. Looked at: the first input of losses of distances, the targets of squared errors, and, where no other
-    loss call has targets, the modules that give the model's output, if they span `min_rank` directions at first. Or, in a
+    loss call has targets, the modules that give the model's output, if they span `min_rank` directions at first. Or, of a loss with a margin
+    in place of that deviation, by the same check-ups: what it compares differs by `max_apart` of the margin or less, by more at first, and the effective rank of these
+    modules' answers is `max_ranks` of its first or less. Or, in a
     cross-entropy in which each sample has an answer of its own, the accuracy is `min_right` from the first check-up on and the
     largest input is the same within `same` in all check-ups, at least `min_seen`; or none of the answers is ever right and the largest input
     is that same, in as many check-ups whose inputs vary by `min_apart` of it. Unit: 1.
 
     What to try first: print the standard deviation of normalised embeddings over a batch.
 
-    Guards against: networks whose answers hardly vary at the start and come apart later; what is the same for all from the first check-up
-    on (within `same`), as the labels of a judge of patches; values that are nearly constant because the targets are large (their deviation
-    grows); batches of one and the same sample; reinforcement learning; models with few outputs.
+    Guards against: networks whose answers hardly vary at the start and come apart later; losses that stay at their margin for long and
+    learn (their rank does not fall); what is the same for all from the first check-up on (within `same`), as the labels of a judge of
+    patches; values that are nearly constant because the targets are large (their deviation grows); batches of one and the same sample;
+    reinforcement learning; models with few outputs.
 
     References: Chen and He 2021, SimSiam (arXiv 2011.10566), figure 2; Grill et al. 2020, BYOL (arXiv 2006.07733), table 5; Hermans et al.
     2017 (arXiv 1703.07737), appendix on collapse. Measured: collapsed ones end at 0.0001 to 0.03, healthy ones at 0.1 to 0.9.
@@ -111,6 +116,7 @@ class EmbeddingsAlike:
         q.CALL_OUTPUTS, q.CALL_TARGET_INDEX, q.CALL_TARGET_UNIQUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX,
         q.CALL_TARGET_MEAN, q.CALL_TARGET_STD, q.CALL_BASELINE, q.ACTIVATION_VARIATION, q.ACTIVATION_MEAN,
         q.ACTIVATION_STD, q.EFFECTIVE_RANK, q.MODULE_FED_BY, q.MODULE_KIND, q.MODULE_LAST, q.LOSS_TERM, q.EXTRA, q.EQUAL_SAMPLES,
+        q.COMPARED_IN_MARGINS,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = (
         "LD104",
@@ -130,6 +136,10 @@ class EmbeddingsAlike:
     max_share: float = 0.25
     #: of the first deviation, 1; what is alike because it is large deviates more than before
     max_spread: float = 0.6
+    #: margins; collapsed ones have 0.0001 to 0.002, healthy ones come down to 0.007 with their rank kept
+    max_apart: float = 0.01
+    #: of the first effective rank, 1; collapsed ones have 0.07 to 0.3, healthy ones that stay at the margin 0.8 and more
+    max_ranks: float = 0.5
     #: check-ups up to the newest
     min_checks: int = 3
     #: steps; before, many models answer nearly the same for everything
@@ -153,29 +163,52 @@ class EmbeddingsAlike:
         if not enough and not any(len(call.steps) >= self.min_seen for call in compared):
             raise NotEnough(_NEEDS.format(least=str(self.min_checks + 1)))
         found = [finding for course in enough for finding in self._collapsed(course)]
+        margins = (
+            [] if found or not self._without_targets(run) else within_margin(run, self.min_rank)
+        )
+        found += [finding for each in margins for finding in self._within(each)]
         yield from sorted(found, key=lambda finding: finding.numbers["variation"])[:1]
         for call in compared:
             yield from self._with_itself(call)
 
     def _of_modules(self, run: Run) -> Iterator[_Course]:
         """The outputs of a model whose loss has no targets but, at most, the samples themselves."""
-        needed = (q.ACTIVATION_VARIATION, q.ACTIVATION_MEAN, q.ACTIVATION_STD, q.EFFECTIVE_RANK, q.MODULE_KIND)  # fmt: skip
-        if any(quantity not in run for quantity in needed) or is_reinforcement(run):
-            return
-        compared = {call.name for call in comparisons(run)}
-        if any(c.name not in compared and c.function not in DISTANCES for c in calls_if_any(run)):
+        if not self._without_targets(run):
             return
         for name in sorted(layout(run).last):
             rank = run[q.EFFECTIVE_RANK].column(name).astype(np.float64)
             if not first_finite(rank) >= self.min_rank:
                 continue
             variation, mean, std = (
-                run[quantity].column(name).astype(np.float64) for quantity in needed[:3]
+                run[quantity].column(name).astype(np.float64) for quantity in _NEEDED[:3]
             )
             steps = run[q.ACTIVATION_VARIATION].steps
             spread = variation * np.hypot(mean, std)
             asked = all_alike(run, steps, model_of(name))
             yield _Course(q.ACTIVATION_VARIATION, name, steps, variation, spread, asked)
+
+    def _without_targets(self, run: Run) -> bool:
+        """Whether modules were recorded, and no loss call has targets but, at most, the samples themselves."""
+        if any(quantity not in run for quantity in _NEEDED) or is_reinforcement(run):
+            return False
+        compared = {call.name for call in comparisons(run)}
+        return all(c.name in compared or c.function in DISTANCES for c in calls_if_any(run))
+
+    def _within(self, course: Within) -> Iterator[Finding]:
+        fallen = course.narrowed(self.min_checks, self.max_apart, self.max_ranks)
+        if fallen and course.steps[-1] >= self.min_steps:
+            evidence = course.evidence(self.min_checks, self.max_apart)
+            message = course.message(self.min_checks)
+            numbers = {"variation": course.end(self.min_checks), "start": float(course.apart[0])}
+            yield Finding(
+                self.code,
+                self.severity,
+                course.name,
+                (evidence,),
+                message,
+                _COLLAPSED_ADVICE,
+                numbers,
+            )
 
     def _collapsed(self, course: _Course) -> Iterator[Finding]:
         known: Bools = (

@@ -16,6 +16,7 @@ In reading order:
 - `weights`: whether a policy's weights compare a critic's answers and targets in one scale, and whether padding was centred with them
 - `variance_floor`: a logarithm of a variance that can't be negative
 - `excess`: a loss of what exceeds a bound
+- `margin`: how much of its margin a loss of what falls short of one finds between what it compares
 - `preference`: whether a policy and its reference, or both answers of a pair, are the same
 - `divergence`: the sign with which a divergence of normal distributions stands in a loss
 - `composed`: what a step's losses were made of that no loss function shows

@@ -11,6 +11,7 @@ from tb_lossdiag.collect.check_up.loss.divergence import divergence_sign
 from tb_lossdiag.collect.check_up.loss.excess import Excess
 from tb_lossdiag.collect.check_up.loss.focal_mean import focused_mean, samples_in_mean
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
+from tb_lossdiag.collect.check_up.loss.margin import compared_in_margins
 from tb_lossdiag.collect.check_up.loss.moved_critic import (
     Difference,
     moves_the_critic,
@@ -35,6 +36,7 @@ from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.values import Facts
 from tb_lossdiag.quantities import (
     ALL_AGAINST_ALL,
+    COMPARED_IN_MARGINS,
     CRITIC_MOVED,
     DIVERGENCE_NEGATED,
     EXCESS_OF_BOUND,
@@ -112,6 +114,8 @@ class Composed:
         if sign := policy_sign(ends):
             self._found.setdefault(POLICY_NEGATED, float(sign > 0))
         self._excess.look(ends)
+        if (apart := compared_in_margins(ends)) is not None:
+            self._found.setdefault(COMPARED_IN_MARGINS, apart)
         weighing = list(islice(weights(operations), _KEPT))
         # Copies, since the critic's loss may come in a pass of its own.
         self._weights = [*self._weights, *(each.clone() for each in weighing)][:_KEPT]

@@ -16,6 +16,7 @@ from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.quantities import (
     ACTIVATION_VARIATION,
     CALL_VALUE,
+    COMPARED_IN_MARGINS,
     EFFECTIVE_RANK,
     EQUAL_SAMPLES,
     LOSS,
@@ -112,6 +113,58 @@ def test_the_bounds(run: Run, fires: bool) -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_clear_on_healthy_runs(seed: int) -> None:
     assert not findings_if_any(RULE, healthy_run(seed))
+
+
+def margin(
+    *apart: float,
+    start: float = 0.4,
+    last: float = 3.0,
+    first: float = 20.0,
+    run: Run | None = None,
+) -> Run:
+    """A loss with a margin, of answers whose deviation grows."""
+    far = module(course(0.1, 0.1, 0.1), growth=50, run=run)
+    rank = np.tile(np.geomspace(first, last, len(AT))[:, None], 3)
+    ranked = changed(far, EFFECTIVE_RANK, rank)
+    return with_tables(ranked, [table(COMPARED_IN_MARGINS, AT, course(*apart, start=start))])
+
+
+def test_what_a_loss_compares_within_its_margin() -> None:
+    finding = the_finding(RULE, margin(0.002, 0.002, 0.001))
+    assert finding.subject == "2"
+    assert "differs by 0.2% of its margin" in finding.message.en
+    assert "fell from 20 to 3" in finding.message.en
+    assert first_evidence(RULE, margin(0.002, 0.002, 0.001)).quantity == COMPARED_IN_MARGINS.name
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (margin(0.009, 0.009, 0.009), True),
+        (margin(0.011, 0.011, 0.011), False),
+        (margin(0.2, 0.2, 0.001), False),
+        (margin(0.001, 0.001, 0.2), False),  # it comes apart again
+        (margin(0.002, 0.002, 0.002, last=10.1), False),  # near the margin for long, and no point
+        (margin(0.002, 0.002, 0.002, last=9.0), True),
+        (margin(0.002, 0.002, 0.002, start=0.009), False),  # a margin that is far out of reach
+        (margin(0.002, 0.002, 0.002, first=3.9, last=1.0), False),
+        (margin(0.002, 0.002, 0.002, run=RUN), False),  # a loss with targets
+        (head(margin(0.002, 0.002, 0.002), 5), False),
+        (head(margin(0.002, 0.002, 0.002), 3), False),
+    ],
+)
+def test_the_bounds_of_margins(run: Run, fires: bool) -> None:
+    assert bool(findings_if_any(RULE, run)) is fires
+
+
+def test_one_sample_all_over_is_within_its_margin() -> None:
+    alike = table(EQUAL_SAMPLES, AT, np.ones(len(AT)))
+    assert not findings_if_any(RULE, with_tables(margin(0.002, 0.002, 0.002), [alike]))
+
+
+def test_both_signs_of_one_point_are_one_cause() -> None:
+    both = with_tables(SICK, [table(COMPARED_IN_MARGINS, AT, course(0.001, 0.001, 0.001))])
+    assert len(findings(RULE, both)) == 1
 
 
 def test_an_agents_answers_may_be_alike() -> None:
