@@ -93,12 +93,19 @@ def _loss(tensors: Any, given: Any) -> tuple[Tensor, bool] | None:
     weights = given if isinstance(given, Sequence) else (given,)
     if any(weight is not None for weight in weights):
         return None
-    if not each or any(type(t) is not Tensor or t.numel() != 1 for t in each):
-        return None
-    total = each[0].detach().reshape(())
-    for other in each[1:]:
-        total = total + other.detach().reshape(())
-    return total.clone(), all(map(_scaled, each))
+    with torch._C.DisableTorchFunction():  # noqa: SLF001  (documented for subclasses' authors)
+        if not each or any(not _plain_values(t) or t.numel() != 1 for t in each):
+            return None
+        total = each[0].detach().as_subclass(Tensor).reshape(())
+        for other in each[1:]:
+            total = total + other.detach().as_subclass(Tensor).reshape(())
+        return total.clone(), all(map(_scaled, each))
+
+
+def _plain_values(tensor: Any) -> bool:
+    """Whether it holds its values itself: a subclass does that adds methods (fastai's), none that dispatches (a sharded tensor)."""
+    own = type(tensor)
+    return issubclass(own, Tensor) and own.__torch_dispatch__ is Tensor.__torch_dispatch__
 
 
 def _scaled(loss: Tensor) -> bool:

@@ -65,7 +65,7 @@ SETUPS: dict[str, tuple[Any, list[Any]]] = {
 
 
 def learner(path: Path, optimizer: Any, extra: list[Any], *, typed: bool = False) -> Any:
-    """With `typed`, tensors are fastai's own, as those of its data blocks."""
+    """With `typed`, tensors are fastai's own, as those of its data blocks, and so is the loss."""
     torch.manual_seed(0)
     x = torch.randn(16 * BATCHES, 20, generator=torch.Generator().manual_seed(0))
     data = TensorDataset(fastai.TensorBase(x) if typed else x, x[:, :3].argmax(1))
@@ -74,7 +74,7 @@ def learner(path: Path, optimizer: Any, extra: list[Any], *, typed: bool = False
     return fastai.Learner(
         fastai.DataLoaders(*loaders),
         model,
-        nn.CrossEntropyLoss(),
+        fastai.CrossEntropyLossFlat() if typed else nn.CrossEntropyLoss(),
         opt_func=optimizer,
         path=path,
         cbs=extra,
