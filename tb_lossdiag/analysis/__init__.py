@@ -8,6 +8,7 @@ In reading order:
 - `attribution`: which loss term and which layer rose with the loss
 - `baselines`: loss calls beside the loss of not looking at the input: of the best constant, and of a guess
 - `batches`: which rows of the data a step was taken with, in words, and how many a loss is the mean of
+- `blocks`: whether leaps of a loss come from data that change for a while, and not from the weights
 - `bottomless`: a loss that falls ever faster, far below zero
 - `begun_again`: a schedule that goes through its beginning once more, after its run was resumed
 - `burden`: how much of the loss a penalty is, by values alone

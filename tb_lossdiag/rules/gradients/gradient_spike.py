@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.blocks import given_at
 from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.parameters import Family, embeddings, family, listed, table_norm
 from tb_lossdiag.analysis.reinforcement import is_reinforcement, targets_are_renewed
@@ -86,7 +87,7 @@ class GradientSpike:
     What to try first: look at the batch; clip the global norm.
 
     Guards against: absolute bounds; gradients that are small and wild because the loss is near zero (the start is the
-    measure); layers whose gradient is so small a part that the step is no larger for it; gradients that are 0 now and then, as in embeddings; growth that stays (LD202); agents, and values that a second network makes or that lie
+    measure); layers whose gradient is so small a part that the step is no larger for it; gradients that are 0 now and then, as in embeddings; growth that stays (LD202); leaps of the loss with other data, as in blocks and tasks in turn, which are not counted as harm; agents, and values that a second network makes or that lie
     elsewhere in the end, whose targets jump with what is learned (an information).
 
     References: Huang et al. 2025, SPAM (arXiv 2501.06842); StabilityGuard 0.3.0 (10 times a layer's own level); Zeng et al. 2022, GLM-130B (arXiv
@@ -102,6 +103,9 @@ class GradientSpike:
         q.CLIP_GLOBAL_NORM,
         q.CLIP_MAX_NORM,
         q.PARAMETER_ROLE,
+        q.LOSS,
+        q.LEARNING_RATE,
+        q.PARAMETER_NORM,
         q.LOSS_TERM,
         q.EXTRA,
         q.CALL_TARGET_MEAN,
@@ -178,7 +182,7 @@ class GradientSpike:
         norm = run.cached(table_norm, run.highest(q.GRADIENT_NORM))
         large = [s for s in spikes if _rise(norm, s) >= self.min_total]
         free = [s for s in spikes if not _clipped(run, table.steps[s.records])]
-        harmful = [s for s in free if s in large]
+        harmful = [s for s in free if s in large and not _given(run, table.steps[s.records])]
         names = [table.columns[index] for index in np.unique(inside.columns)]
         part = _PART.format(total=self._of_all(norm, spikes)) if not large else _NOT_CLIPPED
         tail = part if free else _CLIPPED
@@ -222,6 +226,11 @@ def _clipped(run: Run, steps: Steps) -> bool:
     norm, bound = run.highest(q.CLIP_GLOBAL_NORM).at(steps), run[q.CLIP_MAX_NORM].at(steps)
     known = np.isfinite(norm) & np.isfinite(bound)
     return bool(known.any(axis=1).all() and (norm >= 2 * bound)[known].all())
+
+
+def _given(run: Run, steps: Steps) -> bool:
+    """Whether the loss leaps with other data there: gradients do, too."""
+    return given_at(run, int(steps[0]))
 
 
 def _rise(norm: Doubles, span: Span) -> float:

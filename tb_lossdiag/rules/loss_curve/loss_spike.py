@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,20 +12,28 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.attribution import risen_earlier, risen_layer, risen_term
 from tb_lossdiag.analysis.batches import batch_of, exact_step, samples_of_classes
 from tb_lossdiag.analysis.curve import Curve, curve, needs_one_model
-from tb_lossdiag.analysis.cuts import pruned
 from tb_lossdiag.analysis.lessons import lessons
 from tb_lossdiag.analysis.levels import Span, median
 from tb_lossdiag.analysis.maturity import needs_records
 from tb_lossdiag.analysis.parameters import Family, family
-from tb_lossdiag.analysis.players import turned_round
-from tb_lossdiag.analysis.reinforcement import targets_are_renewed
 from tb_lossdiag.analysis.relapse import LOAD, Relapse, relapse
 from tb_lossdiag.analysis.spikes import baseline, grouped
 from tb_lossdiag.diagnosis import settings
 from tb_lossdiag.diagnosis.counted import in_steps, often
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles
+from tb_lossdiag.records import Doubles, Steps
+from tb_lossdiag.rules.loss_curve.spike_excuses import (
+    BLOCKS,
+    FEW,
+    LESSONS,
+    NONE,
+    PRUNED,
+    Spike,
+    blocks,
+    excuse,
+    is_cut,
+)
 from tb_lossdiag.run import Run
 
 _MESSAGE = Text(
@@ -34,22 +42,6 @@ _MESSAGE = Text(
 _BACK = Text("it was back after {steps}")
 _STAYS = Text("it has not come back")
 _OPEN = Text("the run ends before one can say whether it comes back")
-_RENEWED = Text(
-    " The values that it compares with are made anew during the training, and a loss may leap with them."
-)
-_TURNED = Text(
-    " A function turns gradients round: where one part of a model plays against another, their loss swings."
-)
-_LESSONS = Text(
-    " It leaps at equal distances, to a level that is then learned: what the model is given changes there, as in a curriculum, or in data that come sorted."
-)
-_PRUNED = Text(
-    " Weights were pruned right before, and a loss leaps where they are cut away, until the others have learned what those did."
-)
-_FEW = Text(
-    " Batches are so small that one sample which the model finds unlikely makes such a jump."
-)
-_NONE = Text("")
 _ADVICE = Text("""{kind}
 
 - Look at the batch of step {step}: labels, lengths, values out of range. The same batch at a healthy checkpoint tells data from weights.
@@ -78,15 +70,6 @@ _FAMILIES = {
 }
 
 
-class _Spike(NamedTuple):
-    """Records above the bound, the highest of them, the level before, and the record that is back (None: none is)."""
-
-    span: Span
-    top: int
-    level: float
-    back: int | None
-
-
 @dataclass(frozen=True)
 class LossSpike:
     """The loss jumps far out of its noise.
@@ -102,7 +85,9 @@ class LossSpike:
     not come back below `recovered` times the level within `patience` records, if one is at least `violent` times the level and
     exceeds the start of the training, or if at least `min_spikes` either last
     `lasting` records or exceed that start; else an information. An information, too, if what it compares with are values that a
-    second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last, or if a function turns gradients round, as in domain-adversarial training; or if it came back from all that would make it a warning and `torch.nn.utils.prune` had cut weights right before them; or if three leaps or more come at equal distances, and what each leaps to is learned before the next, as in a curriculum. A short jump of the mean cost of classes
+    second network makes, or whose middle moves by more than half of their standard deviation from the first third of the check-ups to the last, or if a function turns gradients round, as in domain-adversarial training; or if it came back from all that would make it a warning and `torch.nn.utils.prune` had cut weights right before them; or if three leaps or more come at equal distances, and what each leaps to is learned before the next, as in a curriculum; or if leaps of
+    which two came back, and all but a third at most, come with other data: the loss stands high from one step to the next, goes on at a third to 4 times of that, its gradient at two fifths or more, and the step
+    before was an ordinary one (its gradient at most 3 times its median, its rate not raised, its weights not made anew). A short jump of the mean cost of classes
     that one sample alone would make, were it given a chance of `unlikely`, is none of those that make a warning.
     A jump where the run was resumed is told apart: a warning if at
     least `min_lost` of what the loss had lost since its start is undone there. Unit: that of the loss.
@@ -113,7 +98,7 @@ class LossSpike:
     What to try first: look at that batch, clip the gradients, lower the learning rate.
 
     Guards against: noise, which is a factor of the loss and compared in the logarithm; a hard sample once the loss is near zero;
-    the first records; values that are learned from the model's own guesses, with which the loss leaps each time they are renewed; gradient reversal, whose two sides swing; weights that are pruned in the course of a training; batches of a few samples, some of whose labels are noise; losses below zero and games of several models (not evaluated).
+    the first records; values that are learned from the model's own guesses, with which the loss leaps each time they are renewed; gradient reversal, whose two sides swing; weights that are pruned in the course of a training; data in blocks, tasks in turn and seasons; batches of a few samples, some of whose labels are noise; losses below zero and games of several models (not evaluated).
 
     References: OLMo-core, `SkipStepOptimizer` (6 deviations over 128 steps); Zhang et al. 2022, OPT-175B (arXiv 2205.01068),
     section 2.5; Takase et al. 2023, Spike No More (arXiv 2312.16903).
@@ -128,6 +113,8 @@ class LossSpike:
         q.LOSS_TERM,
         q.LOSS_WEIGHT,
         q.GRADIENT_NORM,
+        q.LEARNING_RATE,
+        q.PARAMETER_NORM,
         q.BREAK_GRADIENT_NORM,
         q.CLIP_GLOBAL_NORM,
         q.STEPS,
@@ -197,7 +184,7 @@ class LossSpike:
         numbers = {"before": lost.before, "after": lost.after, "lost": lost.lost}
         return Finding(self.code, self.severity, "", (seen,), lost.told(loss), LOAD, numbers)
 
-    def _spikes(self, values: Doubles, start: float) -> list[_Spike]:
+    def _spikes(self, values: Doubles, start: float) -> list[Spike]:
         sparse = len(values) <= 2 * self.min_before
         before = baseline(values[:, None], 128, self.min_sparse if sparse else self.min_before)
         level, deviation = before.level[:, 0], before.deviation(values[:, None])[:, 0]
@@ -207,24 +194,24 @@ class LossSpike:
         mask &= (values >= self.min_factor * level) & (values - level >= self.min_rise * start)
         return [self._spike(values, level, span) for span in grouped(mask, self.lasting)]
 
-    def _spike(self, values: Doubles, level: Doubles, span: Span) -> _Spike:
+    def _spike(self, values: Doubles, level: Doubles, span: Span) -> Spike:
         calm = float(level[span.first])
         after = np.flatnonzero(values[span.first :] < self.recovered * calm)
         back = span.first + int(after[0]) if len(after) else None
-        return _Spike(span, span.first + int(np.argmax(values[span.records])), calm, back)
+        return Spike(span, span.first + int(np.argmax(values[span.records])), calm, back)
 
-    def _lost(self, spike: _Spike, records: int) -> bool:
+    def _lost(self, spike: Spike, records: int) -> bool:
         """Whether the loss had time to come back and did not take it."""
         end = records if spike.back is None else spike.back
         return end - spike.span.first > self.patience
 
-    def _bad(self, values: Doubles, spikes: Sequence[_Spike], start: float) -> bool:
+    def _bad(self, values: Doubles, spikes: Sequence[Spike], start: float) -> bool:
         """Whether one of these is violent, or enough of them last or exceed the start."""
         harmful = [s for s in spikes if s.span.size >= self.lasting or values[s.top] >= start]
         violent = any(values[s.top] >= max(start, self.violent * s.level) for s in spikes)
         return violent or len(harmful) >= self.min_spikes
 
-    def _by_one(self, values: Doubles, spike: _Spike, samples: float) -> bool:
+    def _by_one(self, values: Doubles, spike: Spike, samples: float) -> bool:
         """Whether one of so many samples would make it, to which the model gives next to no chance."""
         rise = samples * (values[spike.top] - spike.level)
         return spike.span.size < self.lasting and bool(rise <= -np.log(self.unlikely))
@@ -234,26 +221,17 @@ class LossSpike:
         run: Run,
         steps: Sequence[int],
         values: Doubles,
-        spikes: Sequence[_Spike],
+        spikes: Sequence[Spike],
         start: float,
     ) -> Finding:
         worst = max(spikes, key=lambda s: values[s.top] / s.level)
         lost = [s for s in spikes if self._lost(s, len(values))]
-        learned = lessons(np.asarray(steps), values, [s.span.first for s in spikes])
-        excuse = _LESSONS if learned else _excuse(run)
         bad = bool(lost) or self._bad(values, spikes, start)
-        if bad and excuse is _NONE:
-            others = [s for s in spikes if not _cut(run, steps, s)]
-            harmful = any(s in lost for s in others) or self._bad(values, others, start)
-            excuse = _NONE if harmful else _PRUNED
-        if bad and not lost and excuse is _NONE:
-            samples = samples_of_classes(run)
-            others = [s for s in spikes if not self._by_one(values, s, samples)]
-            excuse = _NONE if self._bad(values, others, start) else _FEW
-        severe = bad and excuse is _NONE
+        why = self._excused(run, np.asarray(steps), values, spikes, start)
+        severe = bad and why is NONE
         shown = lost[0] if lost else worst
         told = self._message(run, steps, values, shown, (len(spikes), bool(lost)))
-        message = told.format(renewed=excuse)
+        message = told.format(renewed=why)
         numbers = {"spikes": len(spikes), "peak": float(values[shown.top]), "level": shown.level}
         ends = [(steps[s.span.first], steps[s.span.last]) for s in (shown, *spikes)]
         pieces = [Evidence(q.LOSS.name, "", *e) for e in dict.fromkeys(ends[1:]) if e != ends[0]][
@@ -266,12 +244,35 @@ class LossSpike:
         advice = _advice(run, steps[shown.top], long)
         return Finding(self.code, severity, "", (first, *pieces), message, advice, numbers)
 
+    def _excused(
+        self, run: Run, steps: Steps, values: Doubles, spikes: Sequence[Spike], start: float
+    ) -> Text:
+        """What makes it leap without harm, in words."""
+        learned = lessons(steps, values, [s.span.first for s in spikes])
+        why = LESSONS if learned else excuse(run)
+        lost = [s for s in spikes if self._lost(s, len(values))]
+        if why is not NONE or not (lost or self._bad(values, spikes, start)):
+            return why
+        samples = samples_of_classes(run)
+        few = [] if lost else [s for s in spikes if self._by_one(values, s, samples)]
+        pruned = [s for s in spikes if is_cut(run, steps, s)]
+        given = blocks(run, steps, values, spikes)
+        for reason, sound in ((PRUNED, pruned), (FEW, few), (BLOCKS, given)):
+            others = [s for s in spikes if s not in sound]
+            if (
+                sound
+                and not any(s in lost for s in others)
+                and not self._bad(values, others, start)
+            ):
+                return reason
+        return NONE
+
     def _message(
         self,
         run: Run,
         steps: Sequence[int],
         values: Doubles,
-        spike: _Spike,
+        spike: Spike,
         seen: tuple[int, bool],
     ) -> Text:
         count, lost = seen
@@ -290,19 +291,6 @@ class LossSpike:
         seen_at = {"earlier": risen_earlier(run, exact), "batch": batch_of(run, exact)}
         parts = {"fate": fate, "term": term, "layer": layer, **seen_at}
         return _MESSAGE.format(often=often(count), **parts, **words)
-
-
-def _cut(run: Run, steps: Sequence[int], spike: _Spike) -> bool:
-    """Whether weights were pruned right before a jump, from which the loss came back."""
-    first = spike.span.first
-    return spike.back is not None and pruned(run, steps[max(first - 1, 0)], steps[first])
-
-
-def _excuse(run: Run) -> Text:
-    """What makes a loss leap without harm, in words; `_NONE` where nothing does."""
-    if targets_are_renewed(run):
-        return _RENEWED
-    return _TURNED if turned_round(run) else _NONE
 
 
 def _advice(run: Run, step: int, weights: bool) -> Text:

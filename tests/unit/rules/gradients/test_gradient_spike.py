@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from helpers.rule_asserts import findings, the_finding
-from made.changes import changed, head, optimized_by, without
+from made.changes import changed, falling, head, optimized_by, with_loss, without
 from made.check_ups import with_tables
 from made.healthy import healthy_run
 from made.loss_calls import with_call
@@ -17,6 +17,7 @@ from tb_lossdiag.quantities import (
     CLIP_MAX_NORM,
     EXTRA,
     GRADIENT_NORM,
+    LOSS,
     PARAMETER_ROLE,
     Role,
 )
@@ -209,3 +210,16 @@ def test_a_jump_in_the_last_record_may_be_a_spike() -> None:
     finding = the_finding(RULE, with_gradient_spikes(RUN, {199: 100.0}))
     assert finding.severity is Severity.INFO
     assert finding.first_step == RUN[GRADIENT_NORM].steps[199]
+
+
+def test_jumps_with_other_data_do_no_harm() -> None:
+    values = falling(200)
+    norms = RUN[GRADIENT_NORM].values.copy()
+    norms[:] = 0.1
+    for record in (80, 120, 160):
+        values[record : record + 6] *= 8
+        norms[record : record + 6] = 5.0
+    run = changed(with_loss(RUN, values), GRADIENT_NORM, norms)
+    assert the_finding(RULE, run).severity is Severity.INFO
+    assert the_finding(RULE, without(run, LOSS)).severity is Severity.WARNING
+    assert the_finding(RULE, changed(RUN, GRADIENT_NORM, norms)).severity is Severity.WARNING
