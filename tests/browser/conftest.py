@@ -52,12 +52,15 @@ class Tab:
     page: Page
     address: str
     complaints: list[str] = field(default_factory=list)
+    opened: int = 0
 
     def open(self, **place: str) -> Frame:
         """Open the tab at a deep link and wait for its frame."""
         keys = "".join(f"&p.lossdiag.{key}={value}" for key, value in place.items())
-        self.page.goto(f"{self.address}/?fresh={len(keys)}#lossdiag{keys}")
-        self.page.reload()
+        self.opened += (
+            1  # another address each time: what differs behind the # alone is no new page
+        )
+        self.page.goto(f"{self.address}/?fresh={self.opened}#lossdiag{keys}")
         return self.frame()
 
     def frame(self) -> Frame:

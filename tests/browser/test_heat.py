@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,24 +11,32 @@ import pytest
 from playwright.sync_api import FloatRect, Frame, Locator, expect
 
 from helpers.canvas_pixels import columns_of
+from helpers.tensorboard_process import serving
 from helpers.written_runs import write_run
 from tb_lossdiag.quantities import GRADIENT_NORM
 from tb_lossdiag.records import table
 
 Open = Callable[[str], Any]
-Serve = Callable[..., str]
 LAYERS, SPIKE_LAYER, SPIKE_STEP = 400, 123, 60
 
 
-@pytest.fixture
-def tall(open_tab: Open, serve: Serve, tmp_path: Path) -> Any:
-    """A tab on a run of 400 layers, of which one has one spike."""
+@pytest.fixture(scope="module")
+def tall_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """TensorBoard on a run of 400 layers, of which one has one spike."""
+    logdir = tmp_path_factory.mktemp("tall")
     steps = np.arange(100)
     norms = np.random.default_rng(0).lognormal(0, 0.5, (len(steps), LAYERS))
     norms[SPIKE_STEP, SPIKE_LAYER] = 1e5
     names = [f"blocks.{i // 10}.part{i % 10}.weight" for i in range(LAYERS)]
-    write_run(tmp_path / "tall", [table(GRADIENT_NORM, steps, norms, names)])
-    return open_tab(serve(tmp_path))
+    write_run(logdir / "tall", [table(GRADIENT_NORM, steps, norms, names)])
+    with serving(str(logdir), strict=True) as base:
+        yield base
+
+
+@pytest.fixture
+def tall(open_tab: Open, tall_address: str) -> Any:
+    """A tab on it."""
+    return open_tab(tall_address)
 
 
 def painted(frame: Frame, colour: tuple[int, int, int]) -> int:

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import Frame, expect
 
+from helpers.tensorboard_process import serving
 from helpers.written_runs import windowed, write_run
 from tb_lossdiag.quantities import (
     GRADIENT_NONFINITE,
@@ -164,8 +165,10 @@ HOSTILE = [
 ]
 
 
-@pytest.fixture
-def hostile(open_tab: Open, serve: Serve, tmp_path: Path) -> Any:
+@pytest.fixture(scope="module")
+def hostile_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """TensorBoard on a run all of whose names are hostile."""
+    logdir = tmp_path_factory.mktemp("hostile")
     steps = np.arange(60)
     values = np.ones((60, len(HOSTILE)))
     values[40:] = np.nan
@@ -180,8 +183,15 @@ def hostile(open_tab: Open, serve: Serve, tmp_path: Path) -> Any:
         table(GRADIENT_NORM, steps, norms, layers),
         table(GRADIENT_NONFINITE, steps, np.isnan(norms), layers),
     ]
-    write_run(tmp_path / "run <b>bold</b>", parts, {"optimizer": "<i>SGD</i>"})
-    return open_tab(serve(tmp_path))
+    write_run(logdir / "run <b>bold</b>", parts, {"optimizer": "<i>SGD</i>"})
+    with serving(str(logdir), strict=True) as base:
+        yield base
+
+
+@pytest.fixture
+def hostile(open_tab: Open, hostile_address: str) -> Any:
+    """A tab on it."""
+    return open_tab(hostile_address)
 
 
 @pytest.mark.parametrize(

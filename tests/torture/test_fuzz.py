@@ -29,7 +29,7 @@ from tb_lossdiag.plugin.plugin import LossDoctorPlugin
 
 BATCH = 50
 """Files that lie beside each other."""
-FEW = 500
+FEW = 250
 """Files of the ordinary tests."""
 MANY = int(os.environ.get("LOSSDIAG_FUZZ", "5000"))
 """Files of the torture; a million before a release."""
