@@ -13,6 +13,8 @@ from tb_lossdiag.collect.check_up.values import is_real, wide
 _FEWEST = 4
 """Samples: two are kept."""
 _MATRIX = 2
+_LENGTHS = 3
+"""Different ones among the rows: two may be chance in a table of few numbers."""
 _SMOOTH, _APART = 0.5, 0.8
 """Squared steps from one place to the next over twice the variance: 1 where neighbours have nothing in common, next to 0 in a smooth curve."""
 
@@ -59,7 +61,27 @@ class SampleAxis:
 
 
 def over_samples(tensor: Tensor) -> bool:
-    """Whether a real argument's second axis is time and its first is not, by its numbers: they go on smoothly along the one only."""
+    """Whether an argument's second axis is time and its first is not, by its numbers: they go on smoothly along the one only, or are filled up along it."""
+    return smooth_in_time(tensor) or _filled_up(tensor)
+
+
+def _filled_up(tensor: Tensor) -> bool:
+    """Whether rows of several lengths end in one and the same padding, and columns do not.
+
+    Rows that were sorted by their lengths look alike along both axes, and tell nothing.
+    """
+    if tensor.dim() < _MATRIX or min(tensor.shape[:_MATRIX]) < _FEWEST or tensor.is_complex():
+        return False
+    values = tensor.detach().reshape(*tensor.shape[:_MATRIX], -1)
+    tails = (values == values[:, -1:]).all(-1).long().flip(1).cumprod(1).sum(1)
+    padding = (values == values[tails.argmax(), -1]).all(-1).long()
+    rows, columns = padding.diff(dim=1), padding.diff(dim=0)
+    several = len(padding.sum(1).unique()) >= _LENGTHS and bool((rows >= 0).all())
+    return several and bool((columns > 0).any()) and bool((columns < 0).any())
+
+
+def smooth_in_time(tensor: Tensor) -> bool:
+    """Whether a real argument goes on smoothly along the second axis, and not along the first."""
     if not is_real(tensor) or tensor.dim() <= _MATRIX or min(tensor.shape[:2]) < _FEWEST:
         return False
     values = wide(tensor.detach())

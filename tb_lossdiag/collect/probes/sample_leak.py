@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from tb_lossdiag.collect.check_up.values import Facts
-from tb_lossdiag.collect.probes.axes import SampleAxis, one_series, over_samples, sample_axes
+from tb_lossdiag.collect.probes.axes import (
+    SampleAxis,
+    one_series,
+    over_samples,
+    sample_axes,
+    smooth_in_time,
+)
 from tb_lossdiag.collect.probes.changes import ROUNDING, change, halves, largest
 from tb_lossdiag.collect.probes.meetings import Meetings, first_meeting
 from tb_lossdiag.collect.probes.passes import Raised
@@ -140,5 +146,5 @@ def _head_same(before: Tensor, after: Tensor, place: int) -> bool:
 
 
 def _samples_for_sure(tensor: Tensor) -> bool:
-    """Whether the numbers tell that the first axis is no time, and that rows are no pieces of one series."""
-    return over_samples(tensor) and not one_series(tensor)
+    """Whether the numbers tell that the first axis is no time, and that rows are no pieces of one series; sentences of one text may be filled up."""
+    return smooth_in_time(tensor) and not one_series(tensor)
