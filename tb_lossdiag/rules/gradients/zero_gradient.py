@@ -63,6 +63,7 @@ _ALL_ADVICE = Text("""The output is constant for the loss. Usual reasons, in thi
 - a softmax over a single output: it is 1 whatever comes in. Use `BCEWithLogitsLoss` on the raw output, or no activation for regression;
 - an output that `clamp`, `round` or a dead ReLU at the end has made flat;
 - a factor of 0 in the loss itself: a coefficient (DPO's `beta`), a weight, advantages or rewards that are all equal;
+- a difference of two equal things: both answers of a pair are the same;
 - two factors that are both 0, as of an adapter of which one alone should begin so: the gradient of each is a multiple of the other;
 - loss values that were turned into numbers and back.
 

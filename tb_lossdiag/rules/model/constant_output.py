@@ -10,6 +10,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.inputs import all_alike
+from tb_lossdiag.analysis.levels import Bools
 from tb_lossdiag.analysis.loss_calls import LossCallSeries, calls_if_any
 from tb_lossdiag.analysis.modules import last_span, layout, model_of, there
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
@@ -48,7 +49,7 @@ class ConstantOutput:
     What to try first: compare two samples layer by layer.
 
     Guards against: deep networks at the start, whose outputs hardly differ until they learn; output layers that begin at 0; targets
-    that hardly vary themselves (1000 and 1001); outputs that are infinite; batches of one, and, where no loss call asks for different answers, of one and the same sample.
+    that hardly vary themselves (1000 and 1001); exact zeros in a loss without targets, which a factor or a difference of pairs makes (LD205); outputs that are infinite; batches of one, and, where no loss call asks for different answers, of one and the same sample.
 
     References: Lu et al. 2020, "Dying ReLU and initialization" (arXiv 1903.06733, a dead network is a constant); Karpathy 2019, "A
     recipe for training neural networks".
@@ -95,6 +96,7 @@ class ConstantOutput:
         enough = 0
         for call in found:
             values = _sound(call.of(q.CALL_VARIATION), _call_sizes(call))
+            values = np.where(_nothing_asked(call), np.nan, values)
             enough = max(enough, int(there(values).sum()))
             bound = np.fmin(self.max_variation, self.max_variation_share * _targets(call))
             yield from self._constant(q.CALL_VARIATION, call.name, (call.steps, values), bound)
@@ -145,6 +147,14 @@ def _call_sizes(call: LossCallSeries) -> Doubles | None:
     if q.CALL_INPUT_MIN not in call.run or q.CALL_INPUT_MAX not in call.run:
         return None
     return np.maximum(np.abs(call.of(q.CALL_INPUT_MIN)), np.abs(call.of(q.CALL_INPUT_MAX)))
+
+
+def _nothing_asked(call: LossCallSeries) -> Bools:
+    """bool[N]: whether a loss without targets, as one of pairs, got exact zeros: a factor or a difference that is 0, no model's answer."""
+    sizes = _call_sizes(call)
+    nothing = np.zeros(len(call.steps), bool) if sizes is None else sizes == 0
+    asked: Bools = nothing & np.isnan(call.of(q.CALL_TARGET_STD))
+    return asked
 
 
 def _module_sizes(run: Run, name: str, steps: Steps) -> Doubles | None:

@@ -43,7 +43,7 @@ _ADVICE = Text("""Print one pair as the trainer has it, and whether two models a
 - The same answer twice: a column was taken for both, or a template cut both down to the same tokens.
 - `ref_model is model`, or an adapter that is active while the reference is asked: give the reference a copy of its own, or leave
   `ref_model=None` with PEFT.
-- Nothing that is trained, or a `beta` of 0.""")
+- Nothing that is trained.""")
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,8 @@ class ReferenceIsPolicy:
 
     What to try first: print one pair, and compare both models.
 
-    Guards against: the first step, where policy and reference are equal by design.
+    Guards against: the first step, where policy and reference are equal by design; gradients of exactly 0, of which a policy that is its own reference
+    has none: whatever makes them keeps both as they are (LD205).
 
     References: Rafailov et al. 2023, Direct preference optimization (arXiv 2305.18290), equation 7; huggingface/trl issue 1311.
     """
@@ -72,6 +73,7 @@ class ReferenceIsPolicy:
         q.REWARD_MARGIN,
         q.CHOSEN_REWARD,
         q.PREFERENCE_IDLE,
+        q.GRADIENT_NORM,
         q.LOSS,
     )
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD205", "LD523", "LD602", "LD705")
@@ -101,7 +103,7 @@ class ReferenceIsPolicy:
         if checks < self.min_checks:
             least = Text("at least {least} check-ups of a loss of preferences")
             raise NotEnough(least.format(least=self.min_checks))
-        if len(causes) != 1 or text is None:
+        if len(causes) != 1 or text is None or (text is _SEEN and self._still(run)):
             return
         message = text.format(checks=str(checks), loss=self._loss(run))
         ends = int(table.steps[0]), int(table.steps[-1])
@@ -117,6 +119,8 @@ class ReferenceIsPolicy:
         if share < self.min_share:
             return
         same = bool((chosen.values[1:] == 0).mean() >= self.min_share)
+        if same and self._still(run):
+            return
         message = _MESSAGE.format(
             share=percent(share),
             records=str(len(seen)),
@@ -125,6 +129,15 @@ class ReferenceIsPolicy:
         )
         evidence = seen.seen(0.0, 0.0, 0.0)
         yield Finding(self.code, self.severity, "", (evidence,), message, _ADVICE, {"share": share})
+
+    def _still(self, run: Run) -> bool:
+        """Whether no parameter ever had a gradient other than exactly 0."""
+        if q.GRADIENT_NORM not in run:
+            return False
+        values = run.highest(q.GRADIENT_NORM).values
+        known = np.isfinite(values)
+        enough = int(known.any(axis=1).sum()) >= self.min_records
+        return enough and not values[known].any()
 
     def _loss(self, run: Run) -> Text:
         if q.LOSS not in run:

@@ -37,7 +37,9 @@ def _pairs() -> tuple[Tensor, Tensor]:
     return (start + places) % _WORDS, (start + 2 * places) % _WORDS
 
 
-def _prefer(writer: SummaryWriter, *, own: bool = False, twice: bool = False) -> None:
+def _prefer(
+    writer: SummaryWriter, *, own: bool = False, twice: bool = False, beta: float = 0.1
+) -> None:
     policy = _Policy()
     reference = policy if own else copy.deepcopy(policy)
     optimizer = AdamW(policy.parameters(), lr=1e-3)
@@ -49,7 +51,7 @@ def _prefer(writer: SummaryWriter, *, own: bool = False, twice: bool = False) ->
         with torch.no_grad():
             before = reference(chosen) - reference(rejected)
         margin = policy(chosen) - policy(rejected) - before
-        loss = -logsigmoid(0.1 * margin).mean()
+        loss = -logsigmoid(beta * margin).mean()
         loss.backward()
         optimizer.step()
         writer.add_diagnostics(loss=loss, global_step=step)
@@ -70,3 +72,9 @@ def preferences_beside_oneself(writer: SummaryWriter) -> None:
 def preferences_between_one_answer_and_itself(writer: SummaryWriter) -> None:
     """Chosen and rejected are one column."""
     _prefer(writer, twice=True)
+
+
+@case("LD205", family="RNN", source="huggingface/trl issue 1627")
+def preferences_that_are_multiplied_by_nought(writer: SummaryWriter) -> None:
+    """`beta` is 0: all rewards are 0 and so are all gradients, though policy and reference are two."""
+    _prefer(writer, beta=0.0)

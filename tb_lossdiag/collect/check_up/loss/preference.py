@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import torch
+
 from tb_lossdiag.collect.check_up.loss.tape import Operand, Operation
 
 _FAR = 8
@@ -19,7 +21,7 @@ def idle_preference(operations: Sequence[Operation]) -> int | None:
 
     Returns:
         `REFERENCE` where the policy and what it is compared with are the same to the last bit, `PAIR` where the policy thinks exactly the same of both
-        answers, 0 if it is neither; None without such a loss.
+        answers, 0 if it is neither, as where a factor is 0; None without such a loss.
     """
     for step in operations:
         if step.name in _LOGISTIC and step.operands:
@@ -50,8 +52,11 @@ def _is_ratio(made: Operation) -> bool:
 
 
 def _why(asked: Operand, compared: Sequence[Operation]) -> int:
-    if bool(asked.tensor.any()):
+    results = [each.result.tensor for each in compared]
+    same = not any(bool(each.any()) for each in results)
+    # Differences that do not cancel each other, and come to nothing: a factor of 0 is in between.
+    cancel = len(results) > 1 and all(torch.equal(results[0], each) for each in results)
+    if bool(asked.tensor.any()) or not (same or cancel):
         return 0
-    same = not any(bool(each.result.tensor.any()) for each in compared)
     moved = any(bool(each.operands[0].tensor.any()) for each in compared)
     return REFERENCE if same and moved else PAIR

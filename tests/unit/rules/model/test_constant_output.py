@@ -119,3 +119,14 @@ def test_a_module_whose_size_is_unknown_is_judged_by_its_variation() -> None:
         same, tables={n: t for n, t in same.tables.items() if n != ACTIVATION_ABS_MAX.name}
     )
     assert first_evidence(RULE, blind).column == "2"
+
+
+@pytest.mark.parametrize(
+    ("largest", "targets", "fires"), [(0.0, np.nan, False), (1e-9, np.nan, True), (0.0, 1.0, True)]
+)
+def test_a_loss_of_pairs_that_is_given_nothing_but_zeros(
+    largest: float, targets: float, fires: bool
+) -> None:
+    """DPO with a `beta` of 0: the zeros are made in the loss, behind two models that tell answers apart."""
+    facts = {"variation": 0.0, "input_min": 0.0, "input_max": largest, "target_std": targets}
+    assert bool(findings_if_any(RULE, with_call(RUN, "mse_loss", **facts))) == fires

@@ -10,7 +10,7 @@ from helpers.rule_asserts import findings, the_finding
 from made.agents import agent, ramp
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS, PREFERENCE_IDLE
+from tb_lossdiag.quantities import GRADIENT_NORM, LOSS, PREFERENCE_IDLE
 from tb_lossdiag.records import table
 from tb_lossdiag.rules.reinforcement.reference_is_policy import ReferenceIsPolicy
 from tb_lossdiag.run import Run
@@ -84,3 +84,24 @@ def test_a_reference_of_its_own_or_one_that_was_the_same_for_a_while(
 
 def test_not_evaluated_on_few_check_ups() -> None:
     assert outcome(RULE, compared(1, 1, 1, 1)).verdict is Verdict.NOT_EVALUATED
+
+
+def with_gradients(run: Run, norms: npt.ArrayLike, records: int = 20) -> Run:
+    """The same with norms of two parameters' gradients."""
+    values = np.broadcast_to(np.asarray(norms, float), (records, 2))
+    known = table(GRADIENT_NORM, np.arange(records) * 10, values, ["a", "b"])
+    return Run(run.name, {**run.tables, GRADIENT_NORM.name: known}, run.facts)
+
+
+@pytest.mark.parametrize("run", [SICK, compared(1, 1, 1, 1, 1)])
+def test_gradients_of_exactly_0_have_another_cause(run: Run) -> None:
+    """A `beta` of 0: rewards are 0 whatever the policy is, and nothing moves it from its reference."""
+    assert not findings(RULE, with_gradients(run, 0.0))
+    assert findings(RULE, with_gradients(run, [0.0, 1e-9]))
+    assert findings(RULE, with_gradients(run, 0.0, records=19))
+    assert findings(RULE, with_gradients(run, np.nan))  # nothing is trained
+
+
+def test_answers_that_are_the_same_are_named_without_gradients() -> None:
+    assert findings(RULE, with_gradients(compared(1, 2, 2, 2, 2), 0.0))
+    assert findings(RULE, with_gradients(tuned(0.0, ramp(0, 1)), 0.0))

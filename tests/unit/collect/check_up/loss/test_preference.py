@@ -69,6 +69,17 @@ def test_what_is_asked_for(loss: Loss) -> None:
     assert _seen(loss, steps=1) == 1, "by design, before the first step"
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda pc, pr, rc, rr: -logsigmoid(0.0 * ((pc - pr) - (rc - rr))).mean(),
+        lambda pc, pr, rc, rr: -logsigmoid(0.0 * (pc - rc) - 0.0 * (pr - rr)).mean(),
+    ],
+)
+def test_a_factor_of_0_makes_no_answers_alike(loss: Loss) -> None:
+    assert _seen(loss) == 0
+
+
 @pytest.mark.parametrize("own", [True, False])
 @pytest.mark.parametrize("loss", OTHERS.values(), ids=OTHERS)
 def test_what_is_no_such_loss(loss: Loss, *, own: bool) -> None:
