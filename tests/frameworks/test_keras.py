@@ -109,6 +109,20 @@ def test_fit_again_goes_on_in_the_run(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(tmp_path)[LOSS].steps, np.arange(2 * BATCHES))
 
 
+def test_compiled_anew_it_goes_on_in_the_run(tmp_path: Path) -> None:
+    """As a base that is thawed: by another callback for the folder, and by that one once more."""
+    made = fitted(model(), 1, [doctor(tmp_path)])
+    made.compile(keras.optimizers.Adam(1e-5), made.loss)
+    callback = doctor(tmp_path)
+    fitted(fitted(made, 1, [callback]), 1, [callback])
+    run = read(tmp_path)
+    for quantity in (GLOBAL_NORM, LOSS, LEARNING_RATE):
+        np.testing.assert_array_equal(run[quantity].steps, np.arange(3 * BATCHES))
+    assert not [mark for mark in run.restarts if mark.undone]
+    fitted(model(), 1, [doctor(tmp_path)])  # another model there begins anew
+    assert len(read(tmp_path)[LOSS].steps) == BATCHES
+
+
 def test_a_saved_model_goes_on_in_its_folder(tmp_path: Path) -> None:
     """Two epochs, the first one's model is taken up again."""
     made = fitted(model(), 1, [doctor(tmp_path / "mine")])
