@@ -61,6 +61,8 @@ _NAMES: Mapping[str, Text] = {
     "call_log_norm_size": Text("size of the logarithm of the sum of exponentials"),
     "call_majority": Text("share of the commonest class"),
     "call_margin": Text("margin of the loss"),
+    "call_across": Text("what pictures explain of targets whose width and height change places"),
+    "call_upright": Text("what pictures explain of targets as they lie"),
     "call_mirrored": Text("predictions of the target left to right"),
     "call_others_level": Text("loss of the other sequences over that of guessing"),
     "call_outputs": Text("outputs per sample"),

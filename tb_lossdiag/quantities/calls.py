@@ -252,6 +252,17 @@ CALL_LESSER = _pairing("lesser")
 CALL_LESSER_ERROR = _pairing("lesser_error")
 
 
+def _laid(name: str) -> Quantity:
+    return Quantity(f"call_{name}", "call_laid", Axis.CALL, "1", hints.CALL, optional=True)
+
+
+CALL_UPRIGHT = _laid("upright")
+"""Share of the square maps that are asked for, beyond what all samples have at a place, that the colours of the picture at that place explain in a
+linear way, less what those of another sample do. Needs eight samples and pictures among what the model is given."""
+CALL_ACROSS = _laid("across")
+"""The same of maps whose width and height have changed places."""
+
+
 def _softened(name: str) -> Quantity:
     return Quantity(f"call_{name}", "call_softened", Axis.CALL, "1", hints.CALL, optional=True)
 

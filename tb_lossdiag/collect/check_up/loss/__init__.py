@@ -53,6 +53,7 @@ In reading order:
 - `scaled_together`: whether inputs and targets of a sample were scaled by a mean and a spread of both
 - `output_columns`: outputs of very different sizes, and what is learned of the large and of the small ones
 - `pairing`: what predictions have to do with their own targets
+- `laid`: whether the maps that a loss asks for lie as the pictures that the model was given
 - `same_scores`: two losses of the same scores: how far one softens them, and whether both ask for the same
 - `bootstrap`: whether a call's targets are made by the very parameters that its input is, and carry a gradient back to them
 - `element_facts`: what a loss by element tells: regression, binary cross-entropy, divergences

@@ -17,6 +17,7 @@ from tb_lossdiag.collect.check_up.loss.dials import dial_facts
 from tb_lossdiag.collect.check_up.loss.dropped import dropped_facts
 from tb_lossdiag.collect.check_up.loss.facts import loss_facts
 from tb_lossdiag.collect.check_up.loss.frames import frame_facts
+from tb_lossdiag.collect.check_up.loss.laid import laid_facts
 from tb_lossdiag.collect.check_up.loss.loss_call import LossCall
 from tb_lossdiag.collect.check_up.loss.pairing import pairing_facts
 from tb_lossdiag.collect.check_up.loss.same_scores import Question, question
@@ -70,7 +71,7 @@ def measured(
     facts, labels = loss_facts(call)
     facts = {**facts, **alignment_facts(call, given, masks, read)}
     facts |= {**frame_facts(call), **told_facts(call, values), **bootstrap_facts(call)}
-    facts |= scaled_together(call, values)
+    facts |= {**scaled_together(call, values), **laid_facts(call, values)}
     facts |= {**pairing_facts(call), **dropped_facts(call), **dial_facts(call, dials)}
     site = BY_HAND if sight is None else sight.site
     made_by, line = source(call.made)[1], script_line()

@@ -8,6 +8,7 @@ import pytest
 from helpers.rule_asserts import findings, the_finding
 from made.check_ups import with_tables
 from made.healthy import healthy_run
+from made.modules import with_modules
 from tb_lossdiag import quantities as q
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
@@ -105,3 +106,65 @@ def test_pictures_that_are_turned_one_way() -> None:
 )
 def test_the_bounds_of_one_way(run: Run, fires: bool) -> None:
     assert bool(findings(RULE, run)) is fires
+
+
+MAPS = ("cross_entropy", "mse_loss")
+
+
+def lying(
+    across: float, upright: float, beside: tuple[float, float] = (0.0, 0.9), checks: int = 5
+) -> Run:
+    """Targets of one call that pictures explain so far each way, and of another one."""
+    steps = 10 * np.arange(checks)
+    kinds = ((q.CALL_ACROSS, (across, beside[0])), (q.CALL_UPRIGHT, (upright, beside[1])))
+    tables = [table(of, steps, np.tile(values, (checks, 1)), MAPS) for of, values in kinds]
+    return with_tables(healthy_run(1), tables)
+
+
+def convolving(run: Run, kind: q.Kind = q.Kind.CONVOLUTION) -> Run:
+    return with_modules(run, {"0": kind})
+
+
+def test_maps_that_lie_across() -> None:
+    (finding,) = findings(RULE, lying(0.9, 0.02))
+    assert finding.subject == "cross_entropy"
+    assert "explain 90% of the targets" in finding.message.en
+    assert "and 2% as they lie" in finding.message.en
+    assert finding.evidence[0].quantity == q.CALL_ACROSS.name
+
+
+@pytest.mark.parametrize(
+    ("run", "fires"),
+    [
+        (lying(0.21, 0.02), True),
+        (lying(0.19, 0.02), False),
+        (lying(0.6, 0.2), True),
+        (lying(0.6, 0.22), False),
+        (lying(0.9, 0.02, checks=3), True),
+        (lying(0.9, 0.02, beside=(0.9, 0.9)), False),  # it may be what is to be learned
+        (lying(0.9, 0.02, beside=(0.0, 0.19)), False),
+        (convolving(lying(0.9, 0.02, beside=(0.9, 0.9))), True),
+        (convolving(lying(0.9, 0.02, beside=(0.9, 0.9)), q.Kind.LINEAR), False),
+        (convolving(lying(0.02, 0.9)), False),
+        (convolving(lying(0.7, 0.7)), False),  # objects that are the same across
+    ],
+)
+def test_the_bounds_of_maps_across(run: Run, fires: bool) -> None:
+    assert bool(findings(RULE, run)) is fires
+
+
+def test_few_check_ups_of_maps_are_not_judged() -> None:
+    assert outcome(RULE, lying(0.9, 0.02, checks=2)).verdict is Verdict.NOT_EVALUATED
+
+
+def test_newer_check_ups_must_say_the_same() -> None:
+    run = lying(0.9, 0.02, checks=9)
+    values = np.tile((0.9, 0.0), (9, 1))
+    values[-3:, 0] = 0.1
+    again = with_tables(run, [table(q.CALL_ACROSS, 10 * np.arange(9), values, MAPS)])
+    assert not findings(RULE, again)
+
+
+def test_maps_of_which_only_one_way_is_known_are_not_judged() -> None:
+    one = table(q.CALL_UPRIGHT, 10 * np.arange(5), np.full((5, 2), np.nan), MAPS)
+    assert outcome(RULE, with_tables(lying(0.9, 0.0), [one])).verdict is Verdict.NOT_EVALUATED
