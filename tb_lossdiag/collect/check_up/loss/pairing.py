@@ -132,6 +132,10 @@ def _turned(said: Tensor, asked: Tensor, apart: float, counted: Tensor | None) -
     """The same beside targets that were turned over along an axis, the way that tells least; both axes are a way, too."""
     if asked.dim() != _PICTURE or min(asked.shape[2:]) < _SHORTEST:
         return {}
+    if (
+        counted is None
+    ):  # what all targets have in common is as it lies: said beyond the mean, it tells nothing
+        asked = asked - asked.mean(0)
     pairs = {axes: _over(said, asked, counted, axes) for axes in ((2,), (3,), (2, 3))}
     ways = [shared(own, asked, turned) for own, turned in pairs.values()]
     known = [way for way in ways if way is not None and way[2] >= _OTHERWISE * apart]

@@ -9,6 +9,7 @@ from itertools import chain
 
 import torch
 from clinic.abroad import patient
+from clinic.abroad.loops import train
 from torch import Tensor, nn
 from torch.nn.functional import l1_loss, mse_loss
 from torch.optim import Adam
@@ -25,6 +26,65 @@ def _shapes(count: int, size: int = 16) -> tuple[Tensor, Tensor]:
         [dy**2 + dx**2 < 0.15, torch.maximum(dy, dx) < 0.3, (dy < 0.15) & (dx < 0.6)], 1
     )
     return 2 * inside[torch.arange(count), kind][:, None].float() - 1, kind
+
+
+class _Codes(nn.Module):
+    """Each place becomes the nearest of 32 codes; gradients go past them. `first` puts that before the losses of the codes."""
+
+    def __init__(self, *, first: bool) -> None:
+        super().__init__()
+        self.first, self.ready = first, False
+        self.project, self.codes = nn.Conv2d(24, 8, 1), nn.Embedding(32, 8)
+
+    def forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        z = self.project(z).permute(0, 2, 3, 1)
+        flat = z.detach().reshape(-1, 8)
+        if not self.ready:
+            self.codes.weight.data.copy_(flat[torch.randperm(len(flat))[:32]])
+            self.ready = True
+        found = self.codes(torch.cdist(flat, self.codes.weight).argmin(1)).view_as(z)
+        past = z + (found - z).detach()
+        asked = past if self.first else found
+        cost = 0.25 * mse_loss(z, asked.detach()) + mse_loss(asked, z.detach())
+        return past.permute(0, 3, 1, 2), 10 * cost
+
+
+def _quantised(writer: SummaryWriter, *, first: bool) -> None:
+    """An autoencoder of shapes whose codes are numbers; places stand before features where they are compared."""
+    into = nn.Sequential(
+        nn.Conv2d(1, 16, 4, 2, 1), nn.ReLU(), nn.Conv2d(16, 24, 4, 2, 1), nn.ReLU(), nn.Conv2d(24, 24, 3, 1, 1)
+    )  # fmt: skip
+    out = nn.Sequential(
+        nn.Conv2d(8, 24, 3, 1, 1), nn.ReLU(), nn.ConvTranspose2d(24, 16, 4, 2, 1), nn.ReLU(),
+        nn.ConvTranspose2d(16, 1, 4, 2, 1),
+    )  # fmt: skip
+    codes = _Codes(first=first)
+    model = nn.ModuleDict({"into": into, "codes": codes, "out": out})
+
+    def losses() -> tuple[Tensor, dict[str, Tensor | tuple[Tensor, float]]]:
+        x = (_shapes(24, 28)[0] + 1) / 2
+        chosen, cost = codes(into(x))
+        made = mse_loss(out(chosen), x) / 0.12
+        return made + cost, {"made": made, "codes": cost}
+
+    train(writer, model, Adam(model.parameters(), 1e-3), losses, 300)
+
+
+@patient(family="autoencoders", source="https://github.com/karpathy/deep-vector-quantization")
+def eyes_codes_that_are_drawn_to_places(writer: SummaryWriter) -> None:
+    """A VQ-VAE: what is compared for its codes has the features last, and all places have much in common."""
+    _quantised(writer, first=False)
+
+
+@patient(
+    "LD204",
+    also=("LD519", "LD202", "LD401"),
+    family="autoencoders",
+    source="https://github.com/showlab/Olaf-World/issues/8",
+)
+def eyes_codes_without_a_path(writer: SummaryWriter) -> None:
+    """The losses of the codes are taken after the step that lets gradients go past them: none reaches a code."""
+    _quantised(writer, first=True)
 
 
 def _translator() -> nn.Sequential:

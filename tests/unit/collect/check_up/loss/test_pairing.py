@@ -152,6 +152,17 @@ def test_which_pictures_are_told_turned() -> None:
     assert (fact(blind, asked, "mse_loss", q.CALL_MIRRORED) or 0) < 0.1
 
 
+@pytest.mark.parametrize("common", [0.0, 3.0, 30.0])
+def test_what_all_targets_have_in_common_tells_nothing_of_turns(common: float) -> None:
+    """The ground is always below: it is no target's own, however far it lies from the sky."""
+    ground = common * torch.arange(8.0)[:, None].expand(8, 8)
+    own = torch.randn(256, 1, 8, 8, generator=draw)
+    asked, noisy = ground + own, ground + own + torch.randn(own.shape, generator=draw)
+    assert (fact(noisy, asked, "mse_loss", q.CALL_TURNED) or 0) == pytest.approx(0.7, abs=0.1)
+    either = ground + (own + own.flip(2)) / 2
+    assert abs(fact(either, asked, "mse_loss", q.CALL_TURNED) or 1) < 0.1
+
+
 def test_what_is_the_same_turned_over_is_not_compared() -> None:
     column = torch.zeros(256, 1, 8, 8)
     column[:, :, :, 3:5] = VALUES[:, :1, None, None]
