@@ -52,7 +52,7 @@ class LossOnPadding:
 
     How it decides: in at least `min_checks` check-ups of a model of sequences, the median share of scored targets is `min_share` or more that lie in
     a constant end (or beginning) of their sequence, of the same value in all sequences, where the model's tokens are constant as well; at least
-    half as many in the first of them, as padding is there from the start. Which targets are scored shows the gradient that arrives at each, where a mask comes after the loss. Or the scored targets are all
+    half as many in the first of them, as padding is there from the start. Sequences lie along the first axis where targets are the next tokens along it. Which targets are scored shows the gradient that arrives at each, where a mask comes after the loss. Or the scored targets are all
     one number, `min_share` of them where another token follows, while those left out are the tokens that follow. Unit: share of targets.
 
     What to try first: labels of -100 where there is padding.

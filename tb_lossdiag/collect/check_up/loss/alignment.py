@@ -117,16 +117,16 @@ def _scored(
     if scored.numel() == 1:
         scored = scored.to(target.device).expand(target.shape)
     if placed is None:
-        return (
-            _of_a_decoder(target, given, _ignored(call), scored) if _tokens(given) is None else {}
-        )
+        return _padding_alone(target, given, _ignored(call), scored)
     rows, tokens, asked, ahead, _ = placed
+    time_first = {} if ahead >= 0 else _time_first(target, tokens, _ignored(call), scored)
     counted = asked & scored.reshape(rows.shape)
     if not counted.any():
         return {}
     return {
         CALL_PADDED: padded(rows, tokens, counted),
         **filled_facts(rows, tokens, counted),
+        **time_first,
         **_shown(rows, tokens, counted),
         **(_of_next_tokens(call, (rows, tokens, counted), masks) if ahead == 1 else {}),
     }
@@ -151,14 +151,29 @@ def _rows(target: Tensor, tokens: Tensor) -> Tensor | None:
     return target.detach().reshape(batch, -1) if fits else None
 
 
-def _of_a_decoder(target: Tensor, given: Sequence[Tensor], ignored: int, scored: Tensor) -> Facts:
-    """Padding alone, where of several sequences one is the targets' own beginning: an encoder may have seen the answer, as it should."""
+def _padding_alone(target: Tensor, given: Sequence[Tensor], ignored: int, scored: Tensor) -> Facts:
+    """Padding, where of several sequences one is the targets' own beginning: an encoder may have seen the answer, as it should."""
+    several = _tokens(given) is None
     for tokens in given:
-        rows = _rows(target, tokens)
+        rows = _rows(target, tokens) if several else None
         if rows is not None and _ahead(rows, tokens, rows >= 0)[0] == 1:
             counted = (rows != ignored) & scored.reshape(rows.shape)
             return {CALL_PADDED: padded(rows, tokens, counted)}
+        if found := _time_first(target, tokens, ignored, scored):
+            return found
     return {}
+
+
+def _time_first(target: Tensor, tokens: Tensor, ignored: int, scored: Tensor) -> Facts:
+    """Padding, where targets are the next tokens along the first axis; nothing where they are not, for that axis is then no time."""
+    width = tokens.shape[1]
+    if not width or target.numel() not in {tokens.numel(), tokens.numel() - width}:
+        return {}
+    rows, counts = (each.detach().reshape(-1, width).T for each in (target, scored))
+    counted = counts & (rows != ignored)
+    if _ahead(rows, tokens.T, counted)[0] != 1:
+        return {}
+    return {CALL_PADDED: padded(rows, tokens.T, counted)}
 
 
 def _shown(rows: Tensor, tokens: Tensor, counted: Tensor) -> Facts:
