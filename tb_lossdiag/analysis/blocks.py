@@ -6,7 +6,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import curve
-from tb_lossdiag.analysis.levels import Span
+from tb_lossdiag.analysis.levels import Span, noise
 from tb_lossdiag.analysis.rates import largest_rate
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
@@ -17,6 +17,10 @@ _LEVEL = 8
 """Records that make the level before, where nobody has told it."""
 _NEXT = 3
 """Records after the first; what one bad batch leaves in momentum is one or two, and hardly of its height."""
+_FEWEST, _NEARLY = 3, 2 / 3
+"""Leaps with other data that make a run one of blocks, and their share among all leaps."""
+_NOISE = 6.0
+"""Standard deviations from record to record, of the logarithm: as far as a spike is out of them."""
 _HIGHER = 4.0
 """Times the first record that those after it reach at most: a training that breaks goes on up, batches of a dozen scatter by half of that."""
 _LOWER = 1 / 3
@@ -64,6 +68,25 @@ def given_at(run: Run, step: int) -> bool:
         return False
     level = float(np.median(loss.values[row - _LEVEL : row]))
     return comes_with_data(run, loss.steps, loss.values, Span(row, row), level)
+
+
+def in_blocks(run: Run) -> bool:
+    """Whether a run's loss leaps with other data again and again, and comes back: where such a run ends says nothing of the training."""
+    if q.LOSS not in run:
+        return False
+    loss = run.cached(curve, run.highest(q.LOSS))
+    at = np.arange(_LEVEL, len(loss))
+    logs = np.log(np.maximum(loss.values, _TINY))
+    least = max(np.log(_LEAP), _NOISE * noise(logs))
+    high = logs[at] - logs[at - 1] >= least
+    leaps = [int(row) for row in at[high] if _leaps(loss.values, int(row))]
+    found = [row for row in leaps if given_at(run, int(loss.steps[row]))]
+    back = sum(bool((loss.values[row:] * _LEAP < loss.values[row]).any()) for row in found)
+    return back >= _FEWEST and len(found) >= _NEARLY * len(leaps)
+
+
+def _leaps(values: Doubles, row: int) -> bool:
+    return bool(values[row] >= _LEAP * np.median(values[row - _LEVEL : row]))
 
 
 def _goes_on(values: Doubles) -> bool:

@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.blocks import in_blocks
 from tb_lossdiag.analysis.curve import curve_of, divergence
 from tb_lossdiag.analysis.levels import Span, longest, median
 from tb_lossdiag.analysis.parameters import Family, family, rate
@@ -75,7 +76,7 @@ class UpdateTooLarge:
 
     What to try first: a learning rate smaller by the factor given, with a warm-up.
 
-    Guards against: agents whose returns grow, and their loss with them (it counts where it has kept more than half of what it was beside the targets); large first steps that a training survives (the stretch counts from `settling` steps of a matrix on); weights that
+    Guards against: a loss that leaps with other data and comes back, as of tasks in turn, which tells of no harm; agents whose returns grow, and their loss with them (it counts where it has kept more than half of what it was beside the targets); large first steps that a training survives (the stretch counts from `settling` steps of a matrix on); weights that
     begin at nothing, as those of adapters and gates (compared with a usual initialisation until they are larger; so are all first steps where
     the loss tells nothing), and a head alone on frozen layers; biases and normalisation scales; single jumps. The lower bound doesn't see steps at right angles to the weights.
 
@@ -206,7 +207,7 @@ class UpdateTooLarge:
         loss = curve_of(run, q.LOSS) if q.LOSS in run else None
         if loss is None or loss.may_be_negative or len(loss) < self.min_in_trouble:
             return None, None
-        if outgrown_by_targets(run, loss):
+        if outgrown_by_targets(run, loss) or in_blocks(run):
             return None, None
         if divergence(loss, 2.0, self.min_records, 0.1) is not None:
             return _DIVERGES, _WORTHLESS if never_fell(loss) else None

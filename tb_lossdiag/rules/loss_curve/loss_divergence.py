@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.blocks import in_blocks
 from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.curve import Divergence, curve_of, divergence, needs_one_model
 from tb_lossdiag.analysis.levels import median
@@ -76,7 +77,7 @@ class LossDivergence:
 
     What to try first: restart before the rise with a lower learning rate, warm-up and clipping.
 
-    Guards against: losses that go below zero and games of several models, as in a GAN (not evaluated); ripples of a warm-up, which end before the run does; swings that came back at least three times, as on a stream with seasons; a loss near
+    Guards against: losses that go below zero and games of several models, as in a GAN (not evaluated); ripples of a warm-up, which end before the run does; swings that came back at least three times, as on a stream with seasons; a loss that leaps with other data at least three times and comes back, whose last block may be a hard one; a loss near
     zero that doubles without it mattering; noise; data that get harder on purpose, as far as their scale tells; targets that hold the
     model's own guess and grow with it; a
     first record that is low by chance, or since a queue was empty.
@@ -92,6 +93,8 @@ class LossDivergence:
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.LEARNING_RATE,
+        q.GRADIENT_NORM,
+        q.PARAMETER_NORM,
         q.STEPS,
         q.LOSS_OF_ANOTHER,
         q.INPUT_STD,
@@ -133,7 +136,9 @@ class LossDivergence:
         needs_records(run, loss, self.min_run, self.min_sparse)
         least = self.min_records if len(loss) >= self.min_run else self.min_sparse // 4
         found = divergence(loss, self.factor, least, self.regained)
-        if found is not None and (found.fell or self._lost(run, found)):
+        if found is None or in_blocks(run):
+            return
+        if found.fell or self._lost(run, found):
             yield self._finding(run, found, found.span.ends(loss.steps))
 
     def _lost(self, run: Run, found: Divergence) -> bool:

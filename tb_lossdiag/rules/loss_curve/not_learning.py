@@ -11,6 +11,7 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.baselines import Baseline, baselines
+from tb_lossdiag.analysis.blocks import in_blocks
 from tb_lossdiag.analysis.climbs import climbs
 from tb_lossdiag.analysis.contrastive import against_a_queue
 from tb_lossdiag.analysis.curve import Curve, curve_of, needs_one_model
@@ -85,7 +86,7 @@ class NotLearning:
     What to try first: overfit one batch; then check the loop, the loss's inputs and the learning rate.
 
     Guards against: a converged run, which began higher; negatives from a queue, which are noise at first (judged from the highest level on); a model that was trained before (an information, where it began at half of what guessing costs or
-    less); a loss that rises with other data, weights of terms or harder lessons, and one below a constant answer; a run recorded from its middle, a learning rate still warming up, a loss
+    less); a loss that rises with other data, weights of terms or harder lessons, data in blocks of which the first was easy, and one below a constant answer; a run recorded from its middle, a learning rate still warming up, a loss
     that goes below zero, values beside a second network, which may make them, and games of several models, whose balance is that of guessing (all not evaluated).
 
     References: Karpathy 2019, A Recipe for Training Neural Networks ("overfit one batch"); Goodfellow, Bengio and Courville
@@ -99,6 +100,8 @@ class NotLearning:
     reads: ClassVar[tuple[Quantity, ...]] = (q.LOSS,)
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.LEARNING_RATE,
+        q.GRADIENT_NORM,
+        q.PARAMETER_NORM,
         q.CALL_VALUE,
         q.CALL_BASELINE,
         q.CALL_OUTPUTS,
@@ -171,7 +174,7 @@ class NotLearning:
         guess = stuck if stuck is not _NO_GUESS else self._guess(run, loss, end)
         if guess is not _NO_GUESS:
             yield self._finding(run, loss, end.value, guess)
-        elif self._is_at_its_start(loss, end):
+        elif self._is_at_its_start(loss, end) and not in_blocks(run):
             yield replace(self._finding(run, loss, end.value, better), severity=mild)
 
     def _since_the_queue_filled(self, run: Run, loss: Curve) -> Curve:

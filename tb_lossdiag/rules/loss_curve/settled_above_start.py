@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from tb_lossdiag import quantities as q
+from tb_lossdiag.analysis.blocks import in_blocks
 from tb_lossdiag.analysis.columns import columns
 from tb_lossdiag.analysis.curve import Curve, curve_of, divergence, needs_one_model
 from tb_lossdiag.analysis.levels import median, noise
@@ -48,7 +49,7 @@ class SettledAboveStart:
     What to try first: a lower learning rate, warm-up, clipping; then begin again.
 
     Guards against: a loss that is still rising (LD102); losses that go below zero, games and agents (not evaluated); a queue that fills or
-    data that get harder, which rise step by step, change the inputs or leave a loss call below its best constant answer.
+    data that get harder or come in blocks, which rise step by step, change the inputs or leave a loss call below its best constant answer.
 
     References: Zhang et al. 2022, OPT-175B logbook (arXiv 2205.01068), section 2.5; public QLoRA logs with a learning rate a hundred
     times too high, which read 1.4, 26, 37, 9.9 and end at 7.5.
@@ -62,6 +63,8 @@ class SettledAboveStart:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.GLOBAL_NORM,
         q.LEARNING_RATE,
+        q.GRADIENT_NORM,
+        q.PARAMETER_NORM,
         q.VALIDATION_LOSS,
         q.VALIDATION_ACCURACY,
         q.STEPS,
@@ -121,8 +124,10 @@ class SettledAboveStart:
     def _excused(self, run: Run, loss: Curve) -> bool:
         """Whether it is another rule's matter, or the data are others, or the model knows more than a constant."""
         away = divergence(loss, 2.0, self.min_sparse // 4, 0.1)
-        if below_baseline(run) or (
-            away is not None and (away.fell or away.end >= _TOP * away.peak)
+        if (
+            below_baseline(run)
+            or in_blocks(run)
+            or (away is not None and (away.fell or away.end >= _TOP * away.peak))
         ):
             return True
         seen = [values for _, _, values in columns(run, q.INPUT_STD)]

@@ -16,6 +16,40 @@ from torch.optim import SGD, Adam
 from tb_lossdiag import SummaryWriter
 
 
+@case(family="speech")
+def one_speaker_after_the_other(writer: SummaryWriter) -> None:
+    """Shards of uneven lengths, one for each of 24 speakers, some of whom are hard to understand; in another order each time."""
+    told, noise = torch.randn(16, 4) / 4, 0.3 * torch.randn(24).exp()
+    lengths = torch.randint(6, 25, (24,)).tolist()
+
+    def shards() -> Batches:
+        for _ in range(2):
+            for speaker in torch.randperm(24).tolist():
+                for _ in range(lengths[speaker]):
+                    x = torch.randn(32, 16)
+                    yield x, x @ told + noise[speaker] * torch.randn(32, 4)
+
+    model = mlp(16, 64, 4)
+    fit(writer, model, Adam(model.parameters(), lr=3e-3), shards(), mse_loss)
+
+
+@case(family="MLP")
+def five_tasks_in_turn(writer: SummaryWriter) -> None:
+    """Each as hard as its number says, forty steps at a time; the last one is the hardest."""
+    tasks = [mlp(20, 16, 1) for _ in range(5)]
+
+    def turns() -> Batches:
+        for turn in range(15):
+            number = turn % 5
+            asked = torch.eye(5)[number].expand(32, 5)
+            for _ in range(40):
+                x = torch.randn(32, 20)
+                yield torch.cat([x, asked], 1), 4 * (1 + number) * tasks[number](x).detach()
+
+    model = mlp(25, 64, 1)
+    fit(writer, model, Adam(model.parameters(), lr=3e-3), turns(), mse_loss)
+
+
 @case(family="MLP")
 def two_digits_after_two_others(writer: SummaryWriter) -> None:
     """Class-incremental: five pairs of digits, three times over."""
