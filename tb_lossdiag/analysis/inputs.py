@@ -51,13 +51,33 @@ def scaled_within(run: Run, model: str, least: float, most: float = np.inf) -> b
     """
     if q.MODULE_KIND not in run:
         return False
-    kinds, prefix = layout(run).kinds, f"{model}/" if model else ""
-    own = [name for name in run[q.MODULE_KIND].columns if name.startswith(prefix) and name in kinds]
-    passed = (*SHAPING, Kind.EMBEDDING)
-    first = next((name for name in own if kinds[name] not in passed), None)
+    kinds, first = layout(run).kinds, _first_layer(run, model)
     if first is None:
         return False
     return kinds[first] is Kind.NORMALISATION or _small(run, first, model, (least, most))
+
+
+def _own(run: Run, model: str) -> list[str]:
+    """A model's modules, in the order in which they were called."""
+    kinds, prefix = layout(run).kinds, f"{model}/" if model else ""
+    return [n for n in run[q.MODULE_KIND].columns if n.startswith(prefix) and n in kinds]
+
+
+def _first_layer(run: Run, model: str) -> str | None:
+    kinds, passed = layout(run).kinds, (*SHAPING, Kind.EMBEDDING)
+    return next((name for name in _own(run, model) if kinds[name] not in passed), None)
+
+
+def at_its_ends(run: Run, model: str) -> tuple[str, float] | None:
+    """(tanh or sigmoid that the model's first layer feeds, share of its outputs at its ends in the check-up with the fewest)."""
+    if q.MODULE_KIND not in run or q.MODULE_FED_BY not in run or q.SATURATED_SHARE not in run:
+        return None
+    modules, first, table = layout(run), _first_layer(run, model), run[q.SATURATED_SHARE]
+    for name in _own(run, model):
+        if modules.kind(name) is Kind.SATURATING and modules.source(name, SHAPING) == first:
+            shares = table.column(name)[np.isfinite(table.column(name))]
+            return (name, float(shares.min())) if len(shares) else None
+    return None
 
 
 def _small(run: Run, layer: str, model: str, bounds: tuple[float, float]) -> bool:

@@ -10,13 +10,13 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.clips import ledger
-from tb_lossdiag.analysis.inputs import fact, scaled_within
+from tb_lossdiag.analysis.inputs import at_its_ends, fact, scaled_within
 from tb_lossdiag.analysis.loss_calls import REGRESSION, LossCallSeries, calls_if_any, mostly
-from tb_lossdiag.analysis.progress import broke, fall
+from tb_lossdiag.analysis.progress import below_baseline, broke, fall
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity
-from tb_lossdiag.records import Doubles
+from tb_lossdiag.rules.loss_use.unscaled_words import filled, middle, percent
 from tb_lossdiag.run import Run
 
 _INPUT = Text(
@@ -36,7 +36,7 @@ _STUCK = Text(", and the loss has hardly fallen")
 _PIXELS = Text("; its largest is {largest}, as of pixels that nobody has scaled")
 _BROKE = Text(", and the loss became NaN or infinite")
 _CLIPPED = Text(", and the clip leaves {share} of each gradient")
-_HARMLESS = Text("")
+_ENDS = Text(", and {share}% of the outputs of `{name}` behind the first layer lie at its ends")
 _OUTPUTS = Text(
     "One of the outputs that `{call}` adds up spreads a hundred times as much as others, or more: of its variance {large}% are left, of theirs {small}% or more, in the last {checks} check-ups. One loss of all outputs hardly sees the small ones."
 )
@@ -84,7 +84,8 @@ class UnscaledData:
     it in each of `min_checks` check-ups or more); or both of the input below `min_scale`, in a run that stands still; or standard
     deviations of the input's features that differ by more than `max_feature_range`. A warning if it does harm: the first loss at least
     `min_first_loss` times that of the best constant answer (where noise is asked for: `min_noised_loss`, and nothing else), a loss that fell by less than
-    `min_fall`, or one that broke; clips that leave no more than `max_left` of the gradients of a loss not known to be learned. Of an input
+    `min_fall`, or one that broke; clips that leave no more than `max_left` of the gradients of a loss not known to be learned; of a large input, `min_at_ends` of the outputs of a
+    tanh or sigmoid behind the first layer at its ends in all check-ups, where no loss is known to have come below a constant answer, as in physics-informed networks. Of an input
     whose largest value is exactly 255 the loss must have fallen by `min_pixel_fall`, for such are pixels that were forgotten. Else an
     information. Or one of up to 16 outputs of a regression spreads a hundred times as much as others, and in each of the last `min_checks`
     check-ups, of `min_late` or more, at least `min_small_left` of the variance of each of those is unexplained and at most `max_large_left` of its own (a warning).
@@ -118,6 +119,7 @@ class UnscaledData:
         q.CALL_SMALL_LEFT,
         q.CALL_LARGE_LEFT,
         q.ACTIVATION_STD,
+        q.SATURATED_SHARE,
         q.MODULE_KIND,
         q.MODULE_FED_BY,
         q.MODULE_LAST,
@@ -155,6 +157,8 @@ class UnscaledData:
     min_fall: float = 0.2
     #: share of the starting loss, 1; who has learned that much may leave pixels as they are stored
     min_pixel_fall: float = 0.8
+    #: share of the outputs behind the first layer, 1; metres to thousands leave 0.96 to 0.99 there, standardised inputs next to none
+    min_at_ends: float = 0.9
     #: share of a gradient that is left, 1 (median); what one term makes a thousand times too large, it takes from all others
     max_left: float = 1e-3
     #: share of a squared loss that its worst 1% of elements make, 1; with half of it they make the targets' spread, too
@@ -247,15 +251,15 @@ class UnscaledData:
             if not mostly(hits, known, 1):
                 continue
             words = {
-                "mean": _middle(mean[hits]),
-                "std": _middle(std[hits]),
-                "ratio": _middle(ratio[hits]),
+                "mean": middle(mean[hits]),
+                "std": middle(std[hits]),
+                "ratio": middle(ratio[hits]),
             }
             ends = int(table.steps[hits][0]), int(table.steps[hits][-1])
             observed = float(np.median((std if quantity is q.INPUT_STD else ratio)[hits]))
             evidence = Evidence(quantity.name, name, *ends, observed, bound)
-            harm = harm or self._pixels(run, name, text)
-            message = _filled(text, harm, {"model": what}, words)
+            harm = harm or self._pixels(run, name, text) or self._ends(run, name, text)
+            message = filled(text, harm, {"model": what}, words)
             yield self._of(evidence, message, _INPUT_ADVICE.format(**words), harm)
             return
 
@@ -269,6 +273,13 @@ class UnscaledData:
         stored = mostly((largest == _BYTE) & known, known, 1)
         return _PIXELS.format(largest=short_number(_BYTE)) if stored else None
 
+    def _ends(self, run: Run, name: str, text: Text) -> Text | None:
+        """Hardly any slope behind the first layer, in a run of which no constant answer tells that it learns all the same."""
+        found = at_its_ends(run, name) if text is _INPUT and not below_baseline(run) else None
+        if found is None or found[1] < self.min_at_ends:
+            return None
+        return _ENDS.format(share=percent(np.array([found[1]])), name=found[0])
+
     def _target(self, call: LossCallSeries, harm: Text | None) -> Iterator[Finding]:
         mean, std = call.of(q.CALL_TARGET_MEAN), call.of(q.CALL_TARGET_STD)
         known = np.isfinite(mean) & np.isfinite(std)
@@ -276,9 +287,9 @@ class UnscaledData:
         known &= ~((call.of(q.CALL_TOP_SHARE) >= self.max_top_share) & (np.abs(mean) <= std))
         hits = known & (np.maximum(np.abs(mean), std) > self.max_scale)
         if mostly(hits, known, 1):
-            words = {"mean": _middle(mean[hits]), "std": _middle(std[hits])}
+            words = {"mean": middle(mean[hits]), "std": middle(std[hits])}
             divisor = words["std"] if std[hits].any() else "1"
-            message = _filled(_TARGET, harm, {}, {**words, "call": call.name})
+            message = filled(_TARGET, harm, {}, {**words, "call": call.name})
             observed = float(np.median(np.maximum(np.abs(mean), std)[hits]))
             evidence = call.evidence(q.CALL_TARGET_STD, hits, observed, self.max_scale)
             advice = _TARGET_ADVICE.format(mean=words["mean"], std=divisor, function=call.function)
@@ -296,7 +307,7 @@ class UnscaledData:
             return
         hits = np.zeros(len(known), bool)
         hits[last] = True
-        words = {"large": _percent(large[last]), "small": _percent(np.minimum(small[last], 1.0))}
+        words = {"large": percent(large[last]), "small": percent(np.minimum(small[last], 1.0))}
         message = _OUTPUTS.format(call=call.name, checks=str(len(last)), **words)
         least = float(np.median(small[last]))
         evidence = call.evidence(q.CALL_SMALL_LEFT, hits, least, self.min_small_left)
@@ -306,17 +317,3 @@ class UnscaledData:
         severity = self.severity if harm else Severity.INFO
         numbers = {"scale": float(evidence.observed or 0.0)}
         return Finding(self.code, severity, evidence.column, (evidence,), message, advice, numbers)
-
-
-def _percent(shares: Doubles) -> str:
-    return short_number(float(f"{100 * float(np.median(shares)):.2g}"))
-
-
-def _middle(values: Doubles) -> str:
-    known = values[np.isfinite(values)]
-    return short_number(float(np.median(known))) if len(known) else "0"
-
-
-def _filled(text: Text, harm: Text | None, what: dict[str, Text], words: dict[str, str]) -> Text:
-    end = harm or _HARMLESS
-    return text.format(harm=end, **what, **words)

@@ -11,7 +11,7 @@ from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.model import kinds
 from tb_lossdiag.collect.check_up.model.arguments import Arguments, casts
 from tb_lossdiag.collect.check_up.model.asleep import Asleep
-from tb_lossdiag.collect.check_up.model.forward_pass import Pass
+from tb_lossdiag.collect.check_up.model.forward_pass import Pass, larger_of, told_by, width
 from tb_lossdiag.collect.check_up.model.hooks import ModuleCall, keywords
 from tb_lossdiag.collect.check_up.model.inputs import (
     Dial,
@@ -38,14 +38,12 @@ from tb_lossdiag.quantities import (
     INPUT_MEAN,
     INPUT_STD,
     MODE_MODULES,
-    OUTPUT_WIDTH,
     ROOT_TRAINING,
     Kind,
 )
 
 _EVALUATED = {INPUT_MEAN: EVAL_INPUT_MEAN, INPUT_STD: EVAL_INPUT_STD, INPUT_ABS_MAX: EVAL_INPUT_MAX}
 """What is kept of an evaluation's input."""
-_TABLE = 2
 _RANKED = 8
 """Modules whose effective rank is taken."""
 
@@ -66,6 +64,7 @@ class Forwards:
         )
         self._stack: list[tuple[nn.Module, int | None]] = []
         self._pending: Pass | None = None
+        self._larger: Pass | None = None
         self._was_training = root.training
         self.confirmed: Pass | None = None
         self.evaluated: Facts = {}
@@ -128,12 +127,15 @@ class Forwards:
         self._was_training = self._root.training
         trace = Trace(self._ranked) if self._activations else None
         given, modes = input_facts(call.args), self.modes()
-        self._pending = Pass(now(), modes, Asleep(self._root, self._held), trace, given)
+        asleep, before = Asleep(self._root, self._held), self._pending
+        self._pending = Pass(now(), modes, asleep, trace, given)
+        self._larger = larger_of(self._pending, before, self._larger)
         self._pending.sequences = sequences(call.args)
         self._pending.values = measured_values(call.args)
         named = keywords(call.module)
         self._pending.masks = tables((call.args, named))
         self._pending.dials = dials((call.args, named))
+        self._pending.derived = any(t.requires_grad and t.is_leaf for t in tensors_in(call.args))
 
     def left(self, call: ModuleCall) -> None:
         """A call has returned."""
@@ -148,7 +150,7 @@ class Forwards:
 
     def _finish(self, now: Pass, call: ModuleCall) -> None:
         now.given = now.given or input_facts(call.kwargs)
-        now.given |= _width(next(tensors_in(call.output), None))
+        now.given |= width(next(tensors_in(call.output), None))
         now.made |= {n for t in tensors_in(call.output) if (n := node_id(t)) is not None}
         now.values += measured_values(call.kwargs) if call.module is self._root else []
         now.closed = call.module is self._root
@@ -267,12 +269,15 @@ class Forwards:
 
     def wanted(self) -> set[int]:
         """Graph nodes that tell whether the pending pass takes part in a backward pass."""
-        return set() if self._pending is None else self._pending.made
+        passes = (self._pending, self._larger)
+        return {node for one in passes if one is not None for node in one.made}
 
     def confirm(self, reached: Collection[int]) -> None:
         """A backward pass ran over these nodes."""
-        if self._pending is not None and not self._pending.made.isdisjoint(reached):
-            self.confirmed, self.enough, self._pending, self._stack = self._pending, True, None, []
+        now = self._pending
+        if now is not None and not now.made.isdisjoint(reached):
+            self.confirmed, self.enough = told_by(now, self._larger, reached), True
+            self._pending, self._larger, self._stack = None, None, []
 
     def settle(self) -> None:
         """No backward pass could be seen: the newest pass was for training."""
@@ -289,11 +294,6 @@ class Forwards:
             MODE_MODULES: float(len(self._mode_modules)),
             EVAL_MODULES: float(sum(not module.training for module in self._mode_modules)),
         }
-
-
-def _width(output: Tensor | None) -> Facts:
-    table = output is not None and is_real(output) and output.dim() == _TABLE
-    return {OUTPUT_WIDTH: float(output.shape[1])} if table and output is not None else {}
 
 
 def _is_loss(module: nn.Module) -> bool:

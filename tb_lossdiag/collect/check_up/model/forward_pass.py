@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,10 +18,11 @@ from tb_lossdiag.collect.check_up.model.places import Places
 from tb_lossdiag.collect.check_up.model.running import RunningStatistics
 from tb_lossdiag.collect.check_up.model.tables import alike_share
 from tb_lossdiag.collect.check_up.model.trace import Trace
-from tb_lossdiag.collect.check_up.values import Facts
+from tb_lossdiag.collect.check_up.values import Facts, is_real
 from tb_lossdiag.collect.state.processor import Moment
-from tb_lossdiag.quantities import BATCH_NORM_VALUES, TOKENS_ALIKE
+from tb_lossdiag.quantities import BATCH_NORM_VALUES, BATCH_SIZE, OUTPUT_WIDTH, TOKENS_ALIKE
 
+_TABLE = 2
 _SEQUENCES = 8
 """Sequences of a pass that are kept until its loss is known."""
 
@@ -51,6 +53,7 @@ class Pass:
         numbers: single ones that the model itself returned, each of which may be its loss.
         eight_bits: casts to 8-bit numbers.
         places: casts of places to half precision.
+        derived: whether derivatives by its input can be asked for: a loss made of these alone never meets what was returned.
     """
 
     began: Moment
@@ -74,6 +77,12 @@ class Pass:
     numbers: list[Known] = field(default_factory=list)
     eight_bits: EightBits = field(default_factory=EightBits)
     places: Places = field(default_factory=Places)
+    derived: bool = False
+
+    @property
+    def size(self) -> float:
+        """Samples of its batch; 0 where they are not known yet."""
+        return float(self.given.get(BATCH_SIZE, 0.0))
 
     def called(self, module: nn.Module, args: Any) -> None:
         """A module is called: one in eval(), perhaps, or the network within a model that draws the times itself."""
@@ -103,3 +112,23 @@ class Pass:
             **({} if self.alike is None else {TOKENS_ALIKE: self.alike}),
             **self.running.facts(),
         }
+
+
+def larger_of(now: Pass, *before: Pass | None) -> Pass | None:
+    """Of earlier passes in the same modes the one of the most samples, if these are more than this one's."""
+    whole = [p for p in before if p is not None and p.closed and p.modes == now.modes]
+    return max((p for p in whole if p.size > now.size), key=lambda p: p.size, default=None)
+
+
+def told_by(now: Pass, larger: Pass | None, reached: Collection[int]) -> Pass:
+    """Which of the passes that lead to one loss says most of the model: the one of the most samples."""
+    larger = larger_of(now, larger)
+    if larger is None or not (larger.derived or not larger.made.isdisjoint(reached)):
+        return now
+    return larger
+
+
+def width(output: Tensor | None) -> Facts:
+    """How many numbers a model answers for each sample; nothing where its answer is no table."""
+    table = output is not None and is_real(output) and output.dim() == _TABLE
+    return {OUTPUT_WIDTH: float(output.shape[1])} if table and output is not None else {}

@@ -131,3 +131,75 @@ def eyes_two_translators_and_their_judges(writer: SummaryWriter) -> None:
             told.backward()
             writer.add_diagnostics(judges[name], loss=told, global_step=step)
             own[name].step()
+
+
+class _Waves(nn.Module):
+    """Fourier features of places whose unit they know, and a net over them."""
+
+    def __init__(self, span: float) -> None:
+        super().__init__()
+        self.paces: Tensor
+        self.register_buffer("paces", 2 * torch.pi * torch.arange(1, 5) / span / 2)
+        self.net = nn.Sequential(nn.Linear(8, 32), nn.Tanh(), nn.Linear(32, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        turned = x * self.paces
+        out: Tensor = self.net(torch.cat([turned.sin(), turned.cos()], 1))
+        return out
+
+
+class _Scaled(nn.Module):
+    """Divides places by how far they go."""
+
+    def __init__(self, span: float) -> None:
+        super().__init__()
+        self.span, self.net = span, _bent()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.net(2 * x / self.span - 1)
+        return out
+
+
+def _bent() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(1, 32), nn.Tanh(), nn.Linear(32, 32), nn.Tanh(), nn.Linear(32, 1)
+    )
+
+
+def _ground_water(writer: SummaryWriter, model: nn.Module, span: float) -> None:
+    """h'' = -2 s / span², h = 0 at both ends: points within, then both ends, as Raissi's PINNs have them."""
+    ends = torch.tensor([[0.0], [span]])
+
+    def losses() -> tuple[Tensor, dict[str, Tensor | tuple[Tensor, float]]]:
+        x = (span * torch.rand(256, 1)).requires_grad_()
+        height = model(x)
+        (slope,) = torch.autograd.grad(height.sum(), x, create_graph=True)
+        (bend,) = torch.autograd.grad(slope.sum(), x, create_graph=True)
+        law = (bend * span**2 + 2).square().mean()
+        edge = model(ends).square().mean()
+        return law + 100 * edge, {"law": law, "edge": (edge, 100.0)}
+
+    train(writer, model, Adam(model.parameters(), 2e-3), losses, 400)
+
+
+@patient(
+    "LD510",
+    also=("LD702",),
+    family="equations",
+    source="https://github.com/PredictiveIntelligenceLab/jaxpi/issues/11",
+)
+def eyes_an_equation_over_ten_kilometres(writer: SummaryWriter) -> None:
+    """Places go in as metres from 0 to 10,000: each `tanh` has one answer for nearly all of them."""
+    _ground_water(writer, _bent(), 1e4)
+
+
+@patient(family="equations", source="https://github.com/PredictiveIntelligenceLab/jaxpi/issues/11")
+def eyes_an_equation_over_ten_kilometres_scaled_within(writer: SummaryWriter) -> None:
+    """The same with a model that brings metres to -1 to 1 itself."""
+    _ground_water(writer, _Scaled(1e4), 1e4)
+
+
+@patient(family="equations", source="https://github.com/vsitzmann/siren")
+def eyes_an_equation_over_a_kilometre_in_waves(writer: SummaryWriter) -> None:
+    """The same from 0 to 1000 with Fourier features."""
+    _ground_water(writer, _Waves(1000.0), 1000.0)

@@ -34,6 +34,7 @@ WELL = without(
     with_call(with_loss(healthy_run(1), np.geomspace(1, 0.1, 200)), "cross_entropy"), MODULE_KIND
 )
 STUCK = stuck(WELL)
+CALLS = [t.quantity for t in WELL.tables.values() if t.quantity.frame == "call"]
 
 
 def pixels(run: Run = STUCK) -> Run:
@@ -162,6 +163,32 @@ def test_a_model_that_scales_itself_is_not_this() -> None:
     assert alarms(RULE, with_modules(pixels(), kinds, activation_std=60.0))
     norm = {"norm": Kind.NORMALISATION, **kinds}
     assert not alarms(RULE, with_modules(pixels(), norm, activation_std=60.0))
+
+
+@pytest.mark.parametrize(
+    ("shares", "size", "severity"),
+    [
+        ((0.91,), 600.0, Severity.WARNING),
+        ((0.89,), 600.0, Severity.INFO),
+        ((0.99, 0.99, 0.89), 600.0, Severity.INFO),  # it comes off its ends
+        ((0.99,), 51.0, Severity.WARNING),
+        ((0.99,), 49.0, None),
+    ],
+)
+def test_metres_that_leave_a_tanh_at_its_ends(
+    shares: tuple[float, ...], size: float, severity: Severity | None
+) -> None:
+    """An equation's loss has no constant answer that would tell whether it is met."""
+    at = len(check_steps(WELL[LOSS].steps))
+    saturated = np.resize(shares, at)[:, None]
+    kinds = {"0": Kind.LINEAR, "1": Kind.SATURATING, "2": Kind.LINEAR}
+    metres = with_check_up(with_check_up(WELL, INPUT_MEAN, 0.0), INPUT_STD, size)
+    facts: dict[str, npt.ArrayLike] = {"activation_std": 60.0, "saturated_share": saturated}
+    run = with_modules(without(metres, *CALLS), kinds, **facts)
+    found = findings_if_any(RULE, run)
+    assert [finding.severity for finding in found] == ([] if severity is None else [severity])
+    asked = with_modules(metres, kinds, **facts)
+    assert not alarms(RULE, asked), "its cross-entropy tells that it learns"
 
 
 def test_tokens_have_no_scale() -> None:
