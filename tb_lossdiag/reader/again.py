@@ -39,11 +39,15 @@ def restarts(steps: Steps, walltimes: Doubles) -> tuple[Restart, ...]:
 
 
 def stands(steps: Steps, walltimes: Doubles, restarts: Iterable[Restart]) -> npt.NDArray[np.bool_]:
-    """Which values of another scalar are of the same training: not those at or after a step to which it went back, written before."""
+    """Which values of another scalar are of the same training: not those at or after a step to which it went back, written before.
+
+    Where it went on at the very end, no step had that number yet: what was written under it counts the steps that were done.
+    """
     kept = np.ones(len(steps), bool)
     for restart in restarts:
         if restart.kind in {_WENT_BACK, _RESUMED}:
-            kept &= (steps < restart.step) | (walltimes >= restart.walltime)
+            first = restart.step + int(restart.kind == _RESUMED and restart.undone == 0)
+            kept &= (steps < first) | (walltimes >= restart.walltime)
     return kept
 
 

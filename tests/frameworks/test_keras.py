@@ -118,6 +118,8 @@ def test_compiled_anew_it_goes_on_in_the_run(tmp_path: Path) -> None:
     run = read(tmp_path)
     for quantity in (GLOBAL_NORM, LOSS, LEARNING_RATE):
         np.testing.assert_array_equal(run[quantity].steps, np.arange(3 * BATCHES))
+    epochs = BATCHES * np.arange(1, 4, dtype=np.int64)
+    np.testing.assert_array_equal(run[VALIDATION_LOSS].steps, epochs)
     assert not [mark for mark in run.restarts if mark.undone]
     fitted(model(), 1, [doctor(tmp_path)])  # another model there begins anew
     assert len(read(tmp_path)[LOSS].steps) == BATCHES

@@ -35,6 +35,14 @@ def test_a_writer_that_was_open_at_the_same_time_undoes_nothing_of_the_training(
     assert kept.all()
 
 
+def test_what_counts_the_steps_done_stands_where_a_training_went_on_at_its_end() -> None:
+    """A validation after 10 steps; the next session's first step is number 10, or the tenth is done again."""
+    held_out = np.array([5, 10, 11]), np.array([5.0, 10.0, 11.0])
+    went_on, again = (Restart(10, 20.0, "resumed", undone) for undone in (0, 2))
+    assert stands(*held_out, [went_on]).tolist() == [True, True, False]
+    assert stands(*held_out, [again]).tolist() == [True, False, False]
+
+
 @given(st.lists(st.integers(0, 9), max_size=30))
 def test_what_stands_and_what_is_undone_is_all_that_was_written(steps: list[int]) -> None:
     undone = sum(count for _, _, count in found(steps))
