@@ -41,6 +41,7 @@ _DEFINED = re.compile(r"^def (\w+)\(", re.MULTILINE)
 NEEDS = {
     "adapters": "peft",
     "agents": "stable_baselines3",
+    "frames_sound": "fastai",
     "graphs": "torch_geometric",
     "keras_on_torch": "keras",
     "preferences": "trl",

@@ -25,6 +25,7 @@ fresh_reports.py   reports that were looked for when the rules were done, and so
 field_science.py   equations, forces, surrogates, sounds: reports that nobody here had rebuilt, each with its sound twin
 field_loops.py     the same: checkpoints, averages, schedules, loaders, parameters
 field_data.py      the same: shops, series, tables
+frames_sound.py    frameworks' own examples, with the README's line for each: fastai, Keras 3, Lightning, Stable-Baselines3
 
 Sealed until they had been measured, and opened then:
 
