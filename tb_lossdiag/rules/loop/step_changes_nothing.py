@@ -23,6 +23,9 @@ _MESSAGE = Text(
 _NOTHING = Text(
     "The optimizer steps, and there is never a gradient: from step {first} to {last} no parameter has one, and all are bit for bit the same in {records} records. {backward}"
 )
+_GONE = Text(
+    "The optimizer steps on after step {before}, but without any gradient: from step {first} to {last} no parameter has one, and all are bit for bit the same in {records} records. {backward}"
+)
 _CALLED = Text("`backward()` was called before {checks} of the steps that check-ups looked at.")
 _NOT_CALLED = Text("`backward()` was called in none of {checks} check-ups.")
 _CHECK_UPS = Text("check-ups")
@@ -47,6 +50,11 @@ optimizer.step()
 ```
 
 If `backward()` is called, then on another model's loss, or the gradients are reset between it and the step.""")
+_LEFT = Text("""The loss no longer reaches the model that the optimizer holds. Look at what changed at that step:
+
+- A checkpoint that was loaded into a new model, or one that was copied or replaced: a loss, a closure or a trainer may still use the model
+  before. Make the loss with the one that the optimizer holds.
+- An output that is detached since then, or made under `no_grad()`.""")
 _ZERO_RATE = Text(
     "The learning rate is 0: look at the scheduler (LD607) and at the optimizer's groups."
 )
@@ -67,7 +75,8 @@ class StepChangesNothing:
 
     How it decides: in `min_check_ups` check-ups in a row the step left at least `min_share` of the trainable parameters with a
     gradient identical. Where these are too few: no parameter's norm changes for `min_records` records. The stretch covers at least
-    `min_steps` steps and `min_stretch` of the run. Or no gradient was ever there, and no look at a step saw it change a parameter. Unit: share of parameters.
+    `min_steps` steps and `min_stretch` of the run. Or no gradient was ever there, or none any more for the last `min_left` of the run, in which parameters can be trained and
+    no check-up saw a pass reach them, and no look at a step saw it change a parameter. Unit: share of parameters.
 
     What to try first: `loss.backward()`, if there is never a gradient; look at the learning rate, at what the optimizer holds, and whether a scaler skips the steps.
 
@@ -91,9 +100,13 @@ class StepChangesNothing:
         q.AMP_SKIPPED,
         q.UPDATE_NORM,
         q.BACKWARDS,
+        q.REACHING_PASSES,
+        q.PARAMETER_TRAINABLE,
         q.CHECK_SECONDS,
     )
-    explains: ClassVar[tuple[str, ...]] = ("LD104", "LD109", "LD523", "LD602")
+    explains: ClassVar[tuple[str, ...]] = (
+        "LD102", "LD103", "LD104", "LD105", "LD109", "LD113", "LD523", "LD602", "LD904",
+    )  # fmt: skip
 
     #: share of the parameters with a gradient, 1; all but rounding of the share
     min_share: float = 0.99
@@ -105,6 +118,8 @@ class StepChangesNothing:
     min_steps: int = 50
     #: share of the run's steps, 1; the end of a schedule is shorter
     min_stretch: float = 0.5
+    #: the same of steps that find no gradient any more, which no schedule and no convergence makes; as in LD904
+    min_left: float = 0.2
 
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per watched model that stands still, or one for the run."""
@@ -125,7 +140,33 @@ class StepChangesNothing:
                     min_steps=self.min_steps
                 )
             )
-        yield from found
+        yield from found or self._gone(run)
+
+    def _gone(self, run: Run) -> Iterator[Finding]:
+        """Steps that find no gradient any more, up to the run's end."""
+        needed = (q.GRADIENT_NORM, q.UPDATE_NORM, q.PARAMETER_NORM, q.REACHING_PASSES)
+        if not all(each in run for each in needed) or not _trainable(run):
+            return
+        before = int(run[q.GRADIENT_NORM].steps[-1])
+        passes = run[q.REACHING_PASSES]
+        reached = passes.values[passes.steps > before]
+        norm, moved = run[q.PARAMETER_NORM], run[q.UPDATE_NORM]
+        norms, looks = norm.values[norm.steps > before], moved.values[moved.steps > before]
+        steps = moved.steps[moved.steps > before]
+        enough = len(reached) >= self.min_check_ups and len(steps) >= self.min_records
+        if not enough or np.nan_to_num(reached, nan=1.0).any() or np.nan_to_num(looks).any():
+            return
+        same = bool(((norms == norms[:1]) | np.isnan(norms)).all())
+        need = max(
+            self.min_steps, self.min_left * ((run.last_step() or 0) - (run.first_step() or 0))
+        )
+        if not same or steps[-1] - before < need:
+            return
+        span = Span(len(moved.steps) - len(steps), len(moved.steps) - 1)
+        evidence = self._evidence(q.UPDATE_NORM, moved.columns[0], moved.steps, span)
+        told = _told(run, before)
+        message = _GONE.format(before=str(before), backward=told, **_words(evidence, span))
+        yield self._finding(evidence, span, message, _LEFT)
 
     def _without_gradients(self, run: Run) -> Iterator[Finding]:
         """Steps of an optimizer for which there was nothing to step by."""
@@ -201,10 +242,23 @@ def _words(evidence: Evidence, span: Span) -> dict[str, str]:
 
 def _nothing(run: Run, evidence: Evidence, span: Span) -> Text:
     """What is said where there was never a gradient."""
-    passes = sum(int((each.values > 0).sum()) for each in columns(run, q.BACKWARDS))
-    checks = max((len(each.steps) for each in columns(run, q.CHECK_SECONDS)), default=0)
+    return _NOTHING.format(backward=_told(run), **_words(evidence, span))
+
+
+def _told(run: Run, after: int = -1) -> Text | str:
+    """Whether check-ups after this step saw a backward pass."""
+    passes = sum(int((s.values[s.steps > after] > 0).sum()) for s in columns(run, q.BACKWARDS))
+    seen = (int((s.steps > after).sum()) for s in columns(run, q.CHECK_SECONDS))
+    checks = max(seen, default=0)
     told = _CALLED.format(checks=str(passes)) if passes else _NOT_CALLED.format(checks=str(checks))
-    return _NOTHING.format(backward=told if checks else "", **_words(evidence, span))
+    return told if checks else ""
+
+
+def _trainable(run: Run) -> bool:
+    """Whether anything can be trained at the end."""
+    if q.PARAMETER_TRAINABLE not in run:
+        return True
+    return bool((run[q.PARAMETER_TRAINABLE].values[-1] > 0).any())
 
 
 def _pulled(run: Run, steps: Steps) -> Bools:

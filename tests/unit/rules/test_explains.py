@@ -45,6 +45,7 @@ def _finding(code: str) -> Finding:
         ("LD508", ("LD104", "LD202")),  # a fall drowns in what single samples cost
         # returns in the thousands leave a policy beside them no gradient
         ("LD510", ("LD106", "LD201")),
+        ("LD605", ("LD102", "LD103", "LD904")),  # the loss is made with another model
         ("LD606", ("LD701", "LD704")),
         ("LD607", ("LD602", "LD605")),
         ("LD511", ("LD601", "LD704")),  # what cannot reach its targets pushes

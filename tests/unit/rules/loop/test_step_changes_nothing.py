@@ -18,9 +18,13 @@ from tb_lossdiag.quantities import (
     LEARNING_RATE,
     PARAMETER_HELD,
     PARAMETER_NORM,
+    PARAMETER_TRAINABLE,
+    REACHING_PASSES,
     UNCHANGED_SHARE,
     UPDATE_NORM,
+    Quantity,
 )
+from tb_lossdiag.records import table
 from tb_lossdiag.rules.loop.step_changes_nothing import StepChangesNothing
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -143,3 +147,44 @@ def test_weights_that_are_written_by_hand_are_no_standstill() -> None:
 
 def test_a_few_looks_say_nothing_yet() -> None:
     assert outcome(RULE, head(never_a_gradient(), 4)).verdict is Verdict.NOT_EVALUATED
+
+
+def no_gradient_since(share: float) -> Run:
+    """After this share of the run no pass reaches the parameters, and the optimizer steps on."""
+    passes = table(REACHING_PASSES, RUN[UPDATE_NORM].steps, np.ones(len(RUN[UPDATE_NORM].steps)))
+    run = replace(RUN, tables={**RUN.tables, REACHING_PASSES.name: passes})
+    begin = float(share * run[GRADIENT_NORM].steps[-1])
+    for quantity in (GRADIENT_NORM, UNCHANGED_SHARE):
+        cut = int((run[quantity].steps <= begin).sum())
+        kept = {each: getattr(run[quantity], each)[:cut] for each in ROWS}
+        run = replace(run, tables={**run.tables, quantity.name: replace(run[quantity], **kept)})
+    for quantity in (UPDATE_NORM, REACHING_PASSES):
+        late = run[quantity].steps > begin
+        run = changed(run, quantity, np.where(late[:, None], 0.0, run[quantity].values))
+    norms = run[PARAMETER_NORM].values.copy()
+    late = run[PARAMETER_NORM].steps > begin
+    norms[late] = norms[late][:1]
+    return changed(run, PARAMETER_NORM, norms)
+
+
+@pytest.mark.parametrize(("least", "fires"), [(0.4, True), (0.55, False)])
+def test_gradients_that_no_longer_come(least: float, fires: bool) -> None:
+    assert bool(findings(replace(RULE, min_left=least), no_gradient_since(0.5))) == fires
+
+
+def test_a_loss_that_kept_another_model() -> None:
+    finding = the_finding(RULE, no_gradient_since(0.5))
+    assert "steps on after step" in finding.message.en
+    assert "no longer reaches the model" in finding.advice.en
+
+
+@pytest.mark.parametrize("quantity", [REACHING_PASSES, UPDATE_NORM])
+def test_passes_that_reach_and_steps_that_move_something_are_sound(quantity: Quantity) -> None:
+    run = no_gradient_since(0.5)
+    assert not findings(
+        RULE, changed(run, quantity, RUN[UPDATE_NORM].values[-1, 0] + 0 * run[quantity].values)
+    )
+
+
+def test_a_last_stage_in_which_all_is_frozen() -> None:
+    assert not findings(RULE, changed(no_gradient_since(0.5), PARAMETER_TRAINABLE, 0.0))
