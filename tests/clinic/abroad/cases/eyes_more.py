@@ -11,7 +11,7 @@ import torch
 from clinic.abroad import patient
 from clinic.abroad.loops import train
 from torch import Tensor, nn
-from torch.nn.functional import l1_loss, mse_loss
+from torch.nn.functional import cross_entropy, kl_div, l1_loss, mse_loss
 from torch.optim import Adam
 
 from tb_lossdiag import SummaryWriter
@@ -203,3 +203,50 @@ def eyes_an_equation_over_ten_kilometres_scaled_within(writer: SummaryWriter) ->
 def eyes_an_equation_over_a_kilometre_in_waves(writer: SummaryWriter) -> None:
     """The same from 0 to 1000 with Fourier features."""
     _ground_water(writer, _Waves(1000.0), 1000.0)
+
+
+def _classifier(width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(1, width, 3, 1, 1), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(width, width, 3, 1, 1), nn.ReLU(), nn.Flatten(), nn.Linear(width * 64, 3),
+    )  # fmt: skip
+
+
+def _taught(writer: SummaryWriter, *, student: bool) -> None:
+    """Distillation at a temperature, nine parts to one of labels; `student`: whose logits are compared with the teacher's."""
+    teacher, net, heat = _classifier(16), _classifier(6), 4.0
+    before = Adam(teacher.parameters(), 2e-3)
+    for _ in range(120):
+        x, y = _shapes(32)
+        before.zero_grad()
+        cross_entropy(teacher(x), y).backward()
+        before.step()
+    teacher.eval().requires_grad_(requires_grad=False)
+
+    def losses() -> tuple[Tensor, dict[str, Tensor | tuple[Tensor, float]]]:
+        x, y = _shapes(32)
+        said, wanted = net(x), teacher(x)
+        compared = ((said if student else wanted) / heat).log_softmax(1)
+        soft = heat**2 * kl_div(compared, (wanted / heat).softmax(1), reduction="batchmean")
+        hard = cross_entropy(said, y)
+        return 0.9 * soft + 0.1 * hard, {"soft": (soft, 0.9), "hard": (hard, 0.1)}
+
+    train(writer, net, Adam(net.parameters(), 1e-3), losses, 250)
+
+
+@patient(
+    "LD404",
+    family="distillation",
+    source="https://github.com/labmlai/annotated_deep_learning_paper_implementations/issues/66",
+)
+def eyes_a_teacher_compared_with_itself(writer: SummaryWriter) -> None:
+    """A name was changed in one place: the teacher's logits are compared with the teacher's."""
+    _taught(writer, student=False)
+
+
+@patient(
+    family="distillation", source="https://github.com/peterliht/knowledge-distillation-pytorch"
+)
+def eyes_a_student_compared_with_its_teacher(writer: SummaryWriter) -> None:
+    """The same with the student's."""
+    _taught(writer, student=True)
