@@ -14,7 +14,7 @@ from helpers.closed import entries, not_there
 HERE = Path(__file__).parent
 CLOSED = entries(HERE / "closed.toml")
 COUNTS = {
-    "K": 20, "F": 13, "L": 3, "S": 16, "G": 5, "W": 20, "P": 9, "H": 4, "O": 4, "E": 6, "N": 1,
+    "K": 20, "F": 14, "L": 3, "S": 16, "G": 5, "W": 20, "P": 9, "H": 4, "O": 4, "E": 6, "N": 1,
     "M": 5,
     "T": 7,
 }  # fmt: skip
