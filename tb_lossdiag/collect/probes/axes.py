@@ -15,6 +15,8 @@ _FEWEST = 4
 _MATRIX = 2
 _LENGTHS = 3
 """Different ones among the rows: two may be chance in a table of few numbers."""
+_ROWS = 8
+"""Lengths, at least: of fewer nobody can tell whether one has to do with the next."""
 _SMOOTH, _APART = 0.5, 0.8
 """Squared steps from one place to the next over twice the variance: 1 where neighbours have nothing in common, next to 0 in a smooth curve."""
 
@@ -76,8 +78,16 @@ def _filled_up(tensor: Tensor) -> bool:
     tails = (values == values[:, -1:]).all(-1).long().flip(1).cumprod(1).sum(1)
     padding = (values == values[tails.argmax(), -1]).all(-1).long()
     rows, columns = padding.diff(dim=1), padding.diff(dim=0)
-    several = len(padding.sum(1).unique()) >= _LENGTHS and bool((rows >= 0).all())
-    return several and bool((columns > 0).any()) and bool((columns < 0).any())
+    lengths = padding.sum(1).double()
+    several = len(lengths.unique()) >= _LENGTHS and bool((rows >= 0).all())
+    both = bool((columns > 0).any()) and bool((columns < 0).any())
+    return several and both and _apart(lengths)
+
+
+def _apart(lengths: Tensor) -> bool:
+    """Whether rows have lengths of their own: how many there are of something changes little from one time to the next."""
+    steps = lengths.diff().square().mean() / (2 * lengths.var())
+    return len(lengths) >= _ROWS and bool(steps > _APART)
 
 
 def smooth_in_time(tensor: Tensor) -> bool:

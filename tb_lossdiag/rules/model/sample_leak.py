@@ -96,7 +96,7 @@ class SampleLeak:
     How it decides: a copy of the model in eval() is asked twice with the batch of a check-up, once with every second sample replaced by its
     neighbour, and the outputs of the kept ones change by more than `max_change` of the outputs' standard deviation (`max_known_change` where it was seen how samples meet), though the
     random numbers were the same. The replaced ones must have changed by `min_moved`. Where two axes may hold the samples, both must
-    mix, unless the numbers go on smoothly along the one that does not, or rows of several lengths are filled up along it, which so is time. Or two equal samples get answers that differ by
+    mix, unless the numbers go on smoothly along the one that does not, or rows are filled up along it to lengths that have nothing in common from one to the next, which so is time. Or two equal samples get answers that differ by
     `max_change`, in a model that draws no random numbers. Unit: 1.
 
     What to try first: the axis of the softmax, `batch_first=True`, `transpose` instead of `view`.

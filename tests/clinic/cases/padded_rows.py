@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from clinic.case import case
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, mse_loss
 from torch.optim import Adam
 
 from tb_lossdiag import SummaryWriter
@@ -93,3 +93,21 @@ def padded_words_time_first(writer: SummaryWriter) -> None:
 @case(family="RNN")
 def padded_numbers_batch_first(writer: SummaryWriter) -> None:
     _sum_up(writer, _Places(nn.Linear(_FEATURES, 16), 1, batch_first=True))
+
+
+@case(family="RNN")
+def road_users_of_one_scene(writer: SummaryWriter) -> None:
+    """Where each will be next, time first; how many there are changes little by little, and empty places are the last ones."""
+    model = _Places(nn.Linear(4, 16), 2)
+    optimizer = Adam(model.parameters(), lr=3e-3)
+    writer.watch(model, optimizer)
+    for step in range(600):
+        walk = (torch.randn(_LENGTH).cumsum(0) * 2.5).round() + 16
+        there = torch.arange(_ROWS) < walk.clamp(8, _ROWS)[:, None]
+        places = torch.randn(1, _ROWS, 4) + 0.3 * torch.randn(_LENGTH, _ROWS, 4)
+        scene = 0.3 * places.cumsum(0) * there[..., None]
+        loss = mse_loss(model(scene)[:-1], scene[1:, :, :2])
+        optimizer.zero_grad()
+        loss.backward()
+        writer.add_diagnostics(loss=loss, global_step=step)
+        optimizer.step()

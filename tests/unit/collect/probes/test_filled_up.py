@@ -20,6 +20,11 @@ falling = there[lengths.argsort(descending=True, stable=True)]
 two = torch.arange(TIME) < torch.where(torch.arange(BATCH)[:, None] % 2 == 0, TIME, 5)
 
 
+counts = torch.tensor([3, 4, 5, 6, 7, 9, 9, 8, 7, 6, 5, 4])
+seen = torch.arange(TIME) < counts[:, None]
+"""Of so many road users, time by time."""
+
+
 class Places(nn.Module):
     """An answer for each place."""
 
@@ -52,6 +57,9 @@ def test_rows_that_are_filled_up_are_samples(reader: nn.Module, given: Tensor) -
         torch.where(there, tokens, 0).where(torch.rand(BATCH, TIME, generator=drawn) < 0.8, 0),
         torch.zeros(BATCH, TIME, WIDTH),
         tokens[:3],
+        tokens[:7],  # few lengths
+        seen.float()[..., None].expand(-1, -1, WIDTH)
+        * torch.rand(BATCH, TIME, WIDTH, generator=drawn),
         tokens[0],
         numbers.to(torch.complex64),
     ],
