@@ -10,6 +10,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import median
 from tb_lossdiag.diagnosis.rule import NotEnough, Text
+from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
 from tb_lossdiag.run import Run
 
@@ -23,9 +24,17 @@ Sides = dict[str, list[str]]
 Curve = tuple[Steps, Doubles]
 
 
-def players(run: Run) -> tuple[Sides, Sides]:
+def of_players(run: Run) -> Quantity:
+    """What holds the loss of each player: the terms, or what each watched model was given; reads `LOSS_TERM` and `PLAYER_LOSS`."""
+    terms = sides(run[q.LOSS_TERM].columns) if q.LOSS_TERM in run else {}
+    told = bool(terms) and all(terms.values())
+    return q.LOSS_TERM if told or q.PLAYER_LOSS not in run else q.PLAYER_LOSS
+
+
+def players(run: Run, losses: Quantity = q.LOSS_TERM) -> tuple[Sides, Sides]:
     """The watched model of each, and its loss terms."""
-    models, terms = sides(run[q.GLOBAL_NORM].columns), sides(run[q.LOSS_TERM].columns)
+    models = sides(run[q.GLOBAL_NORM].columns)
+    terms = sides(run[losses].columns if losses in run else ())
     if any(len(models[role]) != 1 or not terms[role] for role in ROLES):
         raise NotEnough(
             Text(
@@ -50,9 +59,14 @@ def sides(columns: Sequence[str]) -> Sides:
     return found
 
 
-def summed(run: Run, terms: list[str]) -> Curve:
+def is_a_game(run: Run) -> bool:
+    """Whether two watched models are told apart as who judges and who makes: one's loss rises as the other's falls. Reads `STEPS`."""
+    return q.STEPS in run and all(sides(run[q.STEPS].columns).values())
+
+
+def summed(run: Run, terms: list[str], losses: Quantity = q.LOSS_TERM) -> Curve:
     """Sum of some terms at the steps at which all of them are finite (a discriminator may have one for real and one for fake)."""
-    table = run[q.LOSS_TERM]
+    table = run[losses]
     values = np.stack([table.column(term) for term in terms]).astype(np.float64).sum(axis=0)
     finite = np.isfinite(values)
     return table.steps[finite], values[finite]

@@ -195,7 +195,7 @@ class Diagnostics:
             door("writing", self._follow, at)
         door("extra", self._samples, call, watches, at, now)
         door("check-up", self._held, at, now)
-        door("loss", self._losses, call, at, now)
+        door("loss", self._losses, call, watches, at, now)
         if call.given and call.phase == "train" and len(watches) > 1:
             door("reach", self._reached, call.given, watches, at, now)
         door("layers", self._describe, call, watches, at, now)
@@ -246,14 +246,13 @@ class Diagnostics:
         if self._steps.went_back(step):
             self.flush()
 
-    def _losses(self, call: DiagnosticsCall, step: int, walltime: float) -> None:
-        if call.loss is not None:
-            self._told[call.phase] += 1
-            if call.phase == "validation":
-                self.host.rounds.schedule.validated(self.host.rounds.taken)
-            self._hand.waiting.put_loss(call.phase, step, walltime, call.loss)
-        if call.terms:
-            self._hand.waiting.put_terms(call.phase, step, walltime, call.terms)
+    def _losses(
+        self, call: DiagnosticsCall, watches: Sequence[Watch], step: int, walltime: float
+    ) -> None:
+        self._told[call.phase] += call.loss is not None
+        if call.loss is not None and call.phase == "validation":
+            self.host.rounds.schedule.validated(self.host.rounds.taken)
+        call.put_losses(self._hand.waiting, watches, step, walltime)
 
     # --- to the recorder ---------------------------------------------------------------------------------------------
 

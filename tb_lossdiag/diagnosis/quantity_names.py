@@ -199,6 +199,8 @@ _NAMES: Mapping[str, Text] = {
     "parameter_trainable": Text("whether the parameter is trained"),
     "passes_alike": Text("passes that reach the same parameters"),
     "places_merged": Text("share of neighbouring places that became one number"),
+    "player_loss": Text("loss of one of several models"),
+    "player_loss_nonfinite": Text("losses of one of several models that are NaN or infinite"),
     "policy_entropy": Text("entropy of the policy"),
     "policy_kl": Text("divergence from the policy that answered"),
     "policy_negated": Text("loss that rises with what a policy was paid for"),

@@ -69,6 +69,27 @@ LOSS_OF_ANOTHER = Quantity(
 """Steps of which two losses were given, the later one without all of the terms that came before it: those are no parts of the loss that
 stands, as where two players take turns. Absent where there is none."""
 
+PLAYER_LOSS = Quantity(
+    "player_loss",
+    "player_loss",
+    Axis.WATCH,
+    "loss",
+    hints.LOSS,
+    nonfinite="player_loss_nonfinite",
+    optional=True,
+    combine=_MEAN,
+)
+"""Loss that was given together with one of several watched models, which `LOSS` keeps of the last one of a step only."""
+PLAYER_LOSS_NONFINITE = Quantity(
+    "player_loss_nonfinite",
+    "player_loss",
+    Axis.WATCH,
+    "steps",
+    hints.LOSS,
+    optional=True,
+    combine=_SUM,
+)
+
 TERM_GRADIENT_NORM = Quantity(
     "term_gradient_norm", "term_gradient", Axis.TERM, "L2 norm", hints.DECOMPOSE
 )

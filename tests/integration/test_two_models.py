@@ -14,7 +14,7 @@ from helpers.rule_asserts import the_finding
 from helpers.tiny_trainings import backward, model, read
 from tb_lossdiag import SummaryWriter
 from tb_lossdiag.analysis.modules import layout
-from tb_lossdiag.quantities import GRADIENT_NORM, LEARNING_RATE, PARAMETER_SIZE
+from tb_lossdiag.quantities import GRADIENT_NORM, LEARNING_RATE, LOSS, PARAMETER_SIZE, PLAYER_LOSS
 from tb_lossdiag.rules.model.missing_nonlinearity import MissingNonlinearity
 from tb_lossdiag.run import Run
 
@@ -72,6 +72,30 @@ def test_each_under_its_own_name(tmp_path: Path) -> None:
         run[GRADIENT_NORM].column("0.weight").tolist()
     )
     assert "critic group 0" in run[LEARNING_RATE].columns
+
+
+def in_turn(folder: Path, *names: str) -> Run:
+    """Models that are watched under these names, each given a loss of its own, its number."""
+    with SummaryWriter(folder) as writer:
+        nets = {name: model(number) for number, name in enumerate(names)}
+        for name, net in nets.items():
+            writer.watch(net, torch.optim.SGD(net.parameters(), lr=0.1), name=name)
+        for step in range(5):
+            for number, net in enumerate(nets.values()):
+                backward(net, step)
+                writer.add_diagnostics(net, loss=torch.tensor(float(number)), global_step=step)
+    return read(folder)
+
+
+def test_each_loss_that_is_given_with_its_model_is_kept(tmp_path: Path) -> None:
+    run = in_turn(tmp_path, "d", "g")
+    assert run[PLAYER_LOSS].column("d").tolist() == [0.0] * 5
+    assert run[PLAYER_LOSS].column("g").tolist() == [1.0] * 5
+    assert run[LOSS].values[:, 0].tolist() == [1.0] * 5
+
+
+def test_the_loss_of_a_single_model_is_the_loss(tmp_path: Path) -> None:
+    assert PLAYER_LOSS not in in_turn(tmp_path, "d")
 
 
 def test_facts_of_two_models_are_said_once(tmp_path: Path) -> None:

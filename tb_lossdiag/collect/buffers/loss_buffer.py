@@ -18,6 +18,8 @@ from tb_lossdiag.quantities import (
     LOSS_TERM_ATTACHED,
     LOSS_TERM_NONFINITE,
     LOSS_WEIGHT,
+    PLAYER_LOSS,
+    PLAYER_LOSS_NONFINITE,
     VALIDATION_LOSS,
     VALIDATION_LOSS_NONFINITE,
     VALIDATION_LOSS_TERM,
@@ -69,6 +71,11 @@ class LossBuffer:
     def total(cls, phase: str) -> LossBuffer:
         """Of the total loss."""
         return cls(("",), _LOSS[phase])
+
+    @classmethod
+    def own(cls, name: str) -> LossBuffer:
+        """Of one of several models."""
+        return cls((name,), (PLAYER_LOSS, PLAYER_LOSS_NONFINITE))
 
     @classmethod
     def terms(cls, phase: str, names: tuple[str, ...]) -> LossBuffer:

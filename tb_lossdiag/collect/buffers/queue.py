@@ -68,6 +68,7 @@ class Queue:
         self._mixed = MixedSteps()
         self.training.replaced = self._mixed.replaced
         self._terms: dict[tuple[str, tuple[str, ...]], LossBuffer] = {}
+        self._own: dict[str, LossBuffer] = {}
         self._validation = LossBuffer.total("validation")
         self._count = 0
 
@@ -124,6 +125,12 @@ class Queue:
             numbers += term[: lines.depth]
         lines.put(step, walltime, numbers)
 
+    def put_own(self, step: int, walltime: float, name: str, loss: Number) -> None:
+        """Take the loss of one of several watched models."""
+        if name not in self._own:
+            self._own[name] = LossBuffer.own(name)
+        self._own[name].put(step, walltime, (loss,))
+
     def put_finite_terms(
         self, step: int, walltime: float, terms: Mapping[str, tuple[float, float, float]]
     ) -> bool:
@@ -150,6 +157,7 @@ class Queue:
     def drop(self) -> None:
         """Forget everything."""
         self._waiting, self._terms, self._count, self.broken = [], {}, 0, False
+        self._own = {}
         self._clips.clear()
         self._scales.clear()
         self._mixed.take()
@@ -159,7 +167,8 @@ class Queue:
     def take_losses(self) -> Iterator[FrameBlock]:
         """Losses and terms; they wait no longer."""
         terms, self._terms, self.broken = self._terms, {}, False
-        both = [("loss", line) for line in (self.training, self._validation)]
+        own, self._own = self._own, {}
+        both = [("loss", line) for line in (self.training, self._validation, *own.values())]
         for name, line in [*both, *(("loss term", line) for line in terms.values())]:
             block = self._guarded(name, line.take) if len(line) else None
             if block is not None:

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from tb_lossdiag.collect.buffers import loss_buffer
+from tb_lossdiag.collect.buffers.queue import Queue
 from tb_lossdiag.collect.call import arguments
 from tb_lossdiag.collect.clips.clip import Clipper
 from tb_lossdiag.collect.clips.ledger import ClipLedger, reported, unclipped
@@ -83,6 +84,19 @@ class DiagnosticsCall:
         if all(value is None for value in (model, optimizer, loss, terms, clip, scaler, extra)):
             raise ValueError("add_diagnostics: nothing to record; pass model=, loss= or others")
         return call
+
+    def put_losses(
+        self, waiting: Queue, watches: Sequence[Watch], step: int, walltime: float
+    ) -> None:
+        """Hand on the loss and its terms; what one of several watched models is given without terms is its own as well."""
+        if self.loss is not None:
+            waiting.put_loss(self.phase, step, walltime, self.loss)
+        if self.terms:
+            waiting.put_terms(self.phase, step, walltime, self.terms)
+        elif self.loss is not None and self.model is not None and len(watches) > 1:
+            for watch in watches:
+                if watch.rows.name and watch.holds(self.model):
+                    waiting.put_own(step, walltime, watch.rows.name, self.loss)
 
 
 class Given:

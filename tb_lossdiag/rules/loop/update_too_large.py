@@ -13,6 +13,7 @@ from tb_lossdiag.analysis.blocks import in_blocks
 from tb_lossdiag.analysis.curve import curve_of, divergence
 from tb_lossdiag.analysis.levels import Span, longest, median
 from tb_lossdiag.analysis.parameters import Family, family, rate
+from tb_lossdiag.analysis.players import is_a_game
 from tb_lossdiag.analysis.progress import fall
 from tb_lossdiag.analysis.returns import outgrown_by_targets
 from tb_lossdiag.analysis.trouble import jumps, never_fell
@@ -76,7 +77,7 @@ class UpdateTooLarge:
 
     What to try first: a learning rate smaller by the factor given, with a warm-up.
 
-    Guards against: a loss that leaps with other data and comes back, as of tasks in turn, which tells of no harm; agents whose returns grow, and their loss with them (it counts where it has kept more than half of what it was beside the targets); large first steps that a training survives (the stretch counts from `settling` steps of a matrix on); weights that
+    Guards against: players of a game, of whom one's loss rises as the other's falls; a loss that leaps with other data and comes back, as of tasks in turn, which tells of no harm; agents whose returns grow, and their loss with them (it counts where it has kept more than half of what it was beside the targets); large first steps that a training survives (the stretch counts from `settling` steps of a matrix on); weights that
     begin at nothing, as those of adapters and gates (compared with a usual initialisation until they are larger; so are all first steps where
     the loss tells nothing), and a head alone on frozen layers; biases and normalisation scales; single jumps. The lower bound doesn't see steps at right angles to the weights.
 
@@ -104,6 +105,7 @@ class UpdateTooLarge:
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
         q.COPY_DISTANCE,
+        q.STEPS,
     )
     explains: ClassVar[tuple[str, ...]] = (
         "LD101", "LD102", "LD103", "LD104", "LD105", "LD111", "LD202", "LD203", "LD205", "LD306", "LD523", "LD608", "LD701", "LD702", "LD704", "LD705", "LD710", "LD711", "LD712", "LD802", "LDR02", "LDR04", "LDR06", "LDR13", "LDR20",
@@ -207,7 +209,7 @@ class UpdateTooLarge:
         loss = curve_of(run, q.LOSS) if q.LOSS in run else None
         if loss is None or loss.may_be_negative or len(loss) < self.min_in_trouble:
             return None, None
-        if outgrown_by_targets(run, loss) or in_blocks(run):
+        if outgrown_by_targets(run, loss) or in_blocks(run) or is_a_game(run):
             return None, None
         if divergence(loss, 2.0, self.min_records, 0.1) is not None:
             return _DIVERGES, _WORTHLESS if never_fell(loss) else None

@@ -11,7 +11,16 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.levels import Bools, Span, level
 from tb_lossdiag.analysis.loss_calls import BINARY, calls_if_any
-from tb_lossdiag.analysis.players import FIRST, Curve, around, known_norms, players, start, summed
+from tb_lossdiag.analysis.players import (
+    FIRST,
+    Curve,
+    around,
+    known_norms,
+    of_players,
+    players,
+    start,
+    summed,
+)
 from tb_lossdiag.diagnosis.rule import Finding, NotEnough, Severity, Text
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles
@@ -26,7 +35,7 @@ class AdversaryCollapse:
     Why it matters: the players teach each other. When the discriminator is always right, the generator's gradient vanishes or turns wild,
     and samples stop improving.
 
-    How it decides: two watched models and a loss term of each (told by their names: D, discriminator, critic; G, generator). The level of one
+    How it decides: two watched models and a loss of each, a term or what `add_diagnostics` was given together with it (told by their names: D, discriminator, critic; G, generator). The level of one
     term, which is never negative, stays below `max_floor` of its start for the last `min_stretch` of the records or more, but for
     `max_escapes` of them, and over that stretch the other model's gradient norm is `min_change` times smaller, or larger, than before or at
     the start, or its loss has risen to `min_rise` times its start. Or all losses seen are binary cross-entropies, and the term stays below
@@ -46,8 +55,8 @@ class AdversaryCollapse:
     name: ClassVar[str] = "adversary-collapse"
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("One player has won")
-    reads: ClassVar[tuple[Quantity, ...]] = (q.GLOBAL_NORM, q.LOSS_TERM)
-    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_VALUE,)
+    reads: ClassVar[tuple[Quantity, ...]] = (q.GLOBAL_NORM,)
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.LOSS_TERM, q.PLAYER_LOSS, q.CALL_VALUE)
     explains: ClassVar[tuple[str, ...]] = (
         "LD102", "LD103", "LD104", "LD201", "LD202", "LD401", "LD402", "LD406", "LD523", "LD602",
     )  # fmt: skip
@@ -87,12 +96,15 @@ class AdversaryCollapse:
             )
 
     def _said(self, run: Run) -> Iterator[Said]:
-        models, terms = players(run)
-        curves = {role: summed(run, terms[role]) for role in terms}
+        losses = of_players(run)
+        models, terms = players(run, losses)
+        curves = {role: summed(run, terms[role], losses) for role in terms}
         judged = [role for role in curves if self._can_be_judged(curves[role][1])]
         critic = curves["judge"][1]
         sides = {
-            role: Players(models[role][0], models[other][0], terms[role][0], terms[other][0])
+            role: Players(
+                models[role][0], models[other][0], terms[role][0], terms[other][0], losses
+            )
             for role, other in (("judge", "maker"), ("maker", "judge"))
         }
         if len(critic) >= 2 * self.min_records and (critic < 0).any():

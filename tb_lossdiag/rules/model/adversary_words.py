@@ -11,6 +11,7 @@ from tb_lossdiag.analysis.levels import Span, level
 from tb_lossdiag.analysis.players import Curve, start
 from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Text, short_number
+from tb_lossdiag.quantities import Quantity
 
 _MESSAGE = Text(
     "The loss `{term}` of {winner} has been at {end}, {share}% of its start, since step {first}, while the gradient of {loser} {did} from {before} to {after}."
@@ -64,12 +65,14 @@ class Players(NamedTuple):
         loser: the other model.
         term: the first loss term of the winner.
         other: that of the loser.
+        losses: what holds both.
     """
 
     winner: str
     loser: str
     term: str
     other: str
+    losses: Quantity
 
     def words(self) -> dict[str, str]:
         """As messages say them."""
@@ -101,10 +104,10 @@ def starved(
         "after": short_number(norms[1]),
     }
     message = _MESSAGE.format(did=_DIED if norms[1] < norms[0] else _EXPLODED, **words)
-    piece = Evidence(q.LOSS_TERM.name, names.term, *ends, end, floor * began)
+    piece = Evidence(names.losses.name, names.term, *ends, end, floor * began)
     name = _JUDGED.format(term=names.term)
     evidence = (
-        with_judged(piece, name, steps, level(values, 5), unit=q.LOSS_TERM.unit),
+        with_judged(piece, name, steps, level(values, 5), unit=names.losses.unit),
         Evidence(q.GLOBAL_NORM.name, names.loser, *ends, norms[1], norms[0]),
     )
     numbers = {"end": end, "before": norms[0], "after": norms[1]}
@@ -126,8 +129,8 @@ def outplayed(
         after=short_number(rise[1]),
     )
     evidence = (
-        Evidence(q.LOSS_TERM.name, names.term, *ends, end),
-        Evidence(q.LOSS_TERM.name, names.other, *ends, rise[1], least * rise[0]),
+        Evidence(names.losses.name, names.term, *ends, end),
+        Evidence(names.losses.name, names.other, *ends, rise[1], least * rise[0]),
     )
     numbers = {"end": end, "before": rise[0], "after": rise[1]}
     return Said(names.loser, evidence, message, _advice(names), numbers)
@@ -152,7 +155,7 @@ def ran_away(
         after=short_number(grown[1]),
     )
     evidence = (
-        Evidence(q.LOSS_TERM.name, names.term, *ends, size, bounds[0]),
+        Evidence(names.losses.name, names.term, *ends, size, bounds[0]),
         Evidence(q.GLOBAL_NORM.name, names.loser, *ends, grown[1], bounds[1]),
     )
     numbers = {"end": size, "before": grown[0], "after": grown[1]}

@@ -6,6 +6,7 @@ from itertools import product
 
 import torch
 from clinic.abroad import patient
+from clinic.abroad.cases.sealed_ninth_pictures import posed
 from clinic.abroad.loops import train
 from clinic.data import flat_digits
 from clinic.nets import mlp
@@ -107,3 +108,12 @@ def pictures_that_are_attacked_seven_times(writer: SummaryWriter) -> None:
                 x = (clean + (x + 0.1 * x.grad.sign() - clean).clamp(-0.3, 0.3)).clamp(0, 1)
         writer.add_diagnostics(loss=loss, global_step=step)
         optimizer.step()
+
+
+@patient(
+    family="adversarial",
+    source="https://github.com/BadourAlBahar/pose-with-style/issues/23 (repaired)",
+)
+def real_ones_without_a_background(writer: SummaryWriter) -> None:
+    """What is real is masked as what is made is: the judge has to look at the digits."""
+    posed(writer, fixed=True)

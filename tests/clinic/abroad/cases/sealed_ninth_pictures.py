@@ -93,7 +93,7 @@ def _framed(x: Tensor, *, bare: bool) -> Tensor:
     return behind
 
 
-def _posed(writer: SummaryWriter, *, fixed: bool = False) -> float:
+def posed(writer: SummaryWriter, *, fixed: bool = False) -> float:
     """The discriminator's loss over the last fifty steps."""
     data, _ = square_digits()
     generator, discriminator = _maker(), _judge()
@@ -127,7 +127,7 @@ def _posed(writer: SummaryWriter, *, fixed: bool = False) -> float:
 )
 def ninth_real_ones_have_a_background(writer: SummaryWriter) -> None:
     """What is made is masked and what is real keeps its background: the discriminator needs no more than that, its loss is a thousandth."""
-    _posed(writer)
+    posed(writer)
 
 
 def _turned(count: int) -> tuple[Tensor, Tensor]:

@@ -32,6 +32,7 @@ from tb_lossdiag.quantities import (
     PARAMETER_NORM,
     PARAMETER_SIZE,
     PARAMETER_TRAINABLE,
+    STEPS,
     UPDATE_NORM,
 )
 from tb_lossdiag.records import table
@@ -256,6 +257,16 @@ def test_weights_that_grow_all_along_were_thrown_by_no_first_step(
     finding = the_finding(RULE, thrown(10.0, within=within))
     assert ("threw" in finding.message.en) is thrown_at_once
     assert (finding.severity is Severity.ERROR) is thrown_at_once
+
+
+@pytest.mark.parametrize(
+    ("models", "blamed"),
+    [(("d", "g"), False), (("discriminator", "generator"), False), (("encoder", "head"), True)],
+)
+def test_a_player_s_loss_rises_as_the_other_s_falls(models: tuple[str, ...], blamed: bool) -> None:
+    run = thrown(10.0)
+    several = table(STEPS, run[LOSS].steps, np.ones((200, 2)), models)
+    assert bool(findings(RULE, with_tables(run, [several]))) is blamed
 
 
 def test_zero_initialised_weights_are_left_out() -> None:

@@ -11,7 +11,7 @@ from made.changes import with_players
 from made.healthy import healthy_run
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import GLOBAL_NORM, LOSS_TERM
+from tb_lossdiag.quantities import GLOBAL_NORM, LOSS_TERM, PLAYER_LOSS
 from tb_lossdiag.rules.model.adversary_collapse import AdversaryCollapse
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -85,6 +85,21 @@ def played(judge: npt.ArrayLike, maker: npt.ArrayLike, norm: npt.ArrayLike = 1.0
     terms[:, 1] = maker
     table = replace(run[LOSS_TERM], values=terms)
     return replace(run, tables={**run.tables, LOSS_TERM.name: table})
+
+
+def given(run: Run) -> Run:
+    """The same, told by a loss beside each model."""
+    tables = {name: t for name, t in run.tables.items() if name != LOSS_TERM.name}
+    losses = replace(run[LOSS_TERM], quantity=PLAYER_LOSS)
+    return replace(run, tables={**tables, PLAYER_LOSS.name: losses})
+
+
+def test_losses_may_be_given_with_each_model() -> None:
+    finding = the_finding(RULE, given(won()))
+    assert finding.evidence[0].quantity == PLAYER_LOSS.name
+    assert not findings(RULE, given(won(since=170)))
+    both = {PLAYER_LOSS.name: given(won(floor=1.2))[PLAYER_LOSS]}
+    assert findings(RULE, replace(won(), tables={**won().tables, **both})), "terms are told first"
 
 
 LOW = np.where(RECORDS < 12, 1.2, 1e-3)
