@@ -37,8 +37,8 @@ PROSE = (
 UNITS = ("tb_lossdiag", "tests/unit")
 CORE = ("analysis", "config", "diagnosis", "quantities", "records.py", "report", "rules", "run.py")
 """What computes and nothing else: pyproject.toml says which share of its branches its own unit tests must take."""
-PARALLEL = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
-"""All tests, two files at a time, in the order of tests/conftest.py: browsers and data servers wait a lot."""
+PARALLEL = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+"""All tests, three files at a time on two cores, in the order of tests/conftest.py: browsers, ranks and data servers wait a lot."""
 PACKAGERS = (
     "build==1.6.1",
     "twine==7.0.0",
