@@ -74,7 +74,14 @@ class SampleLeak:
             )  # what was kept apart is time, and the samples are not
         self._mixed[axis.dim] = facts
         self.done = apart or all(axis.dim in self._mixed for axis in axes)
-        return facts if self.done else {}
+        if not self.done:
+            return {}
+        return facts if apart else self._told(facts)
+
+    def _told(self, last: Facts) -> Facts:
+        """Of axes that all mix, the one whose samples are meant to meet: sentences of one text, of words."""
+        meant = [f for f in self._mixed.values() if f.get(PROBE_MIXING) == float(Mixing.MEANT)]
+        return meant[0] if meant else last
 
     def _axes(self, session: Session) -> list[SampleAxis]:
         tensors = session.given.tensors()

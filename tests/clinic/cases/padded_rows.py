@@ -111,3 +111,25 @@ def road_users_of_one_scene(writer: SummaryWriter) -> None:
         loss.backward()
         writer.add_diagnostics(loss=loss, global_step=step)
         optimizer.step()
+
+
+class _Text(nn.Module):
+    """Reads the words of each sentence, and then the sentences: a state goes from one to the next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(_WORDS, 16)
+        self.words, self.sentences = nn.GRU(16, 20, batch_first=True), nn.GRU(20, 20)
+        self.head = nn.Linear(40, _TAGS)
+
+    def forward(self, text: Tensor) -> Tensor:
+        each, last = self.words(self.embedding(text))
+        before = self.sentences(last[0][:, None])[0].expand(-1, text.shape[1], -1)
+        answer: Tensor = self.head(torch.cat([each, before], 2))
+        return answer
+
+
+@case(family="RNN")
+def sentences_of_one_text_are_read_one_after_the_other(writer: SummaryWriter) -> None:
+    """Both axes mix, and both are meant to: words of a sentence, sentences of a text."""
+    _tag(writer, _Text())

@@ -385,3 +385,21 @@ def test_places_counted_along_a_batch_as_large_as_the_model_is_wide() -> None:
     torch.manual_seed(0)
     facts = asked(SampleLeak(), model, tokens, ahead=False)
     assert number(facts[PROBE_PLACE_CHANGE]) > 0.1
+
+
+def test_sentences_of_one_text_follow_each_other() -> None:
+    """Words meet in each of them, which is no sample's mixing if the sentences are none."""
+
+    def forward(m: Any, x: Tensor) -> Tensor:
+        each, last = m.words(m.embedding(x))
+        before = m.sentences(last[0][:, None])[0].expand(-1, x.shape[1], -1)
+        answer: Tensor = m.head(torch.cat([each, before], 2))
+        return answer
+
+    parts: dict[str, nn.Module] = {
+        "embedding": nn.Embedding(20, WIDTH),
+        "words": nn.GRU(WIDTH, 8, batch_first=True),
+        "sentences": nn.GRU(8, 8),
+        "head": nn.Linear(16, 3),
+    }
+    assert mixing(net(forward, **parts), tokens) is Mixing.MEANT
