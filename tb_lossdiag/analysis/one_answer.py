@@ -10,7 +10,7 @@ from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.loss_calls import BINARY, CLASSES, LossCallSeries, calls, calls_if_any
 from tb_lossdiag.analysis.players import sides
 from tb_lossdiag.quantities import Source
-from tb_lossdiag.records import Doubles
+from tb_lossdiag.records import Doubles, Floats
 from tb_lossdiag.run import Run
 
 _QUESTIONS = 2
@@ -88,9 +88,14 @@ def only_first(run: Run, samples: int, checks: int) -> OneAnswer | None:
     places = told >= _PLACES * call.of(q.CALL_SAMPLES)
     if not (scored & places).all() or told.sum() < _ENOUGH or q.LOSS not in run:
         return None
-    values = run[q.LOSS].values[:, 0]
-    left = max(_left(call), float(np.max(values[-max(len(values) // 4, 1) :])) / float(values[0]))
+    left = max(_left(call), _left_at_most(run[q.LOSS].values[:, 0]))
     return OneAnswer([call], 0.0, left) if left <= _NOTHING else None
+
+
+def _left_at_most(values: Floats) -> float:
+    """The largest of its last quarter over the first; infinite where that is 0 or less, for then nothing was learned."""
+    end = float(np.max(values[-max(len(values) // 4, 1) :]))
+    return end / float(values[0]) if values[0] > 0 else np.inf
 
 
 def _first_labels(run: Run, call: LossCallSeries) -> Doubles:

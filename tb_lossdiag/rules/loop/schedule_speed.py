@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import ClassVar, NamedTuple
 
 import numpy as np
@@ -167,7 +168,7 @@ class ScheduleSpeed:
         said = {"length": short_number(course.length), "steps": short_number(course.steps)}
         percent = short_number(float(f"{100 * course.share:.2g}"))
         if course.pace >= self.min_pace:
-            over = short_number(float(f"{course.length / course.pace:.3g}"))
+            over = short_number(ceil(float(f"{course.length / course.pace:.3g}")))
             pace = short_number(float(f"{course.pace:.2g}"))
             fast = _FAST.format(pace=pace, over=over, **said)
             return (fast, self.severity) if course.share >= self.min_over else None

@@ -67,6 +67,11 @@ def test_a_plan_of_steps_that_is_moved_with_each_batch() -> None:
     assert f"over after {TAKEN // 4} steps" in finding.message.en
 
 
+def test_a_plan_is_over_at_a_whole_step() -> None:
+    finding = the_finding(RULE, paced(150, 8.0, closed=False, planned=str(TAKEN)))
+    assert "plan of 150 calls is over after 19 steps" in finding.message.en
+
+
 def test_a_framework_that_plans_less_than_the_schedule() -> None:
     finding = the_finding(RULE, paced(3 * TAKEN, 1.0, closed=False, planned=str(TAKEN)))
     assert finding.severity is Severity.INFO

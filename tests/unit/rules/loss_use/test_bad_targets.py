@@ -130,7 +130,7 @@ def test_background_everywhere_that_was_learned_is_a_warning() -> None:
 LATE = np.where(np.arange(len(RUN[LOSS].steps)) == len(RUN[LOSS].steps) - 9, 4.0, 1e-3)
 
 
-@pytest.mark.parametrize("run", [masks(0.3), masks(places=1), masks(source=Source.OTHER), changed(masks(), CALL_SOURCE, np.where(CHECKS == 3, Source.OTHER, Source.LINEAR)), changed(masks(), LOSS, np.r_[1.0, LATE[1:]])])  # fmt: skip
+@pytest.mark.parametrize("run", [masks(0.3), masks(places=1), masks(source=Source.OTHER), changed(masks(), CALL_SOURCE, np.where(CHECKS == 3, Source.OTHER, Source.LINEAR)), changed(masks(), LOSS, np.r_[1.0, LATE[1:]]), changed(masks(), LOSS, 0 * LATE)])  # fmt: skip
 def test_the_first_of_several_or_another_class_in_a_later_batch_is_information(run: Run) -> None:
     assert the_finding(RULE, run).severity is Severity.INFO
 
