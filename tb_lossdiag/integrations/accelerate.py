@@ -11,6 +11,7 @@ from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.integrations.recording import Recording, harmless, watch_options
 from tb_lossdiag.writer import SummaryWriter
@@ -124,7 +125,7 @@ class LossDoctorTracker(GeneralTracker):  # type: ignore[misc]
 
 def _trains(optimizer: Any, model: Any) -> bool:
     held = set(map(id, parameters_of(optimizer)))
-    return any(id(p) in held for p in model.parameters())
+    return any(id(p) in held for p in parameters_in(model))
 
 
 def _accelerator(tracker: GeneralTracker) -> Accelerator | None:

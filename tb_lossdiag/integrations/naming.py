@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.collect.state.optimizers import parameters_of
 
 
@@ -22,7 +23,9 @@ def told_apart(module: nn.Module, optimizers: Sequence[Any]) -> list[str]:
 def _home(module: nn.Module, optimizer: Any) -> str:
     held = set(map(id, parameters_of(optimizer)))
     parts = [
-        name for name, part in module.named_modules() if held <= {id(p) for p in part.parameters()}
+        name
+        for name, part in module.named_modules()
+        if held <= {id(p) for p in parameters_in(part)}
     ]
     return max(parts, key=len, default="")
 

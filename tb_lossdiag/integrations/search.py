@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from tb_lossdiag.collect.state.alive import alive
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.collect.state.optimizers import parameters_of
 
 
 def holds(module: nn.Module, wanted: set[int]) -> bool:
     """Whether all of these parameters are the module's."""
-    return wanted <= {id(p) for p in module.parameters()}
+    return wanted <= {id(p) for p in parameters_in(module)}
 
 
 def model_of(optimizer: Any, near: nn.Module | None = None) -> nn.Module:
@@ -30,11 +31,11 @@ def model_of(optimizer: Any, near: nn.Module | None = None) -> nn.Module:
     wanted = {id(p) for p in parameters_of(optimizer)}
     if near is not None and holds(near, wanted):
         return near
-    modules = [m for m in alive(nn.Module) if wanted & {id(p) for p in m.parameters()}]
+    modules = [m for m in alive(nn.Module) if wanted & {id(p) for p in parameters_in(m)}]
     whole = [m for m in modules if holds(m, wanted)]
     if whole:
-        least = min(sum(p.numel() for p in m.parameters()) for m in whole)
-        return _outermost([m for m in whole if sum(p.numel() for p in m.parameters()) == least])
+        least = min(sum(p.numel() for p in parameters_in(m)) for m in whole)
+        return _outermost([m for m in whole if sum(p.numel() for p in parameters_in(m)) == least])
     return _together(optimizer, modules, wanted)
 
 
@@ -45,13 +46,13 @@ def _outermost(modules: list[nn.Module]) -> nn.Module:
 
 def _together(optimizer: Any, modules: list[nn.Module], wanted: set[int]) -> nn.Module:
     """A container of the largest modules that hold nothing else, and of the parameters that are in none."""
-    own = [m for m in modules if {id(p) for p in m.parameters()} <= wanted]
+    own = [m for m in modules if {id(p) for p in parameters_in(m)} <= wanted]
     inside = {id(part) for m in own for part in m.modules() if part is not m}
     tops = [m for m in own if id(m) not in inside]
     together = nn.Module()
     for number, module in enumerate(tops):
         together.add_module(f"{type(module).__name__}_{number}", module)
-    covered = {id(p) for p in together.parameters()}
+    covered = {id(p) for p in parameters_in(together)}
     for number, tensor in enumerate(parameters_of(optimizer)):
         if id(tensor) not in covered and isinstance(tensor, nn.Parameter):
             together.register_parameter(f"parameter_{number}", tensor)

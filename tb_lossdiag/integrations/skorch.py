@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from skorch.callbacks import Callback, regularization
 
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.integrations.counting import StepCount
 from tb_lossdiag.integrations.folders import fresh, taken_up
@@ -108,4 +109,4 @@ def _trained(net: Any, optimizer: Any) -> Any:
     """The module or criterion that an optimizer trains."""
     held = set(map(id, parameters_of(optimizer)))
     parts = [getattr(net, f"{name}_") for name in net._modules + net._criteria]  # noqa: SLF001
-    return next(p for p in parts if any(id(each) in held for each in p.parameters()))
+    return next(p for p in parts if any(id(each) in held for each in parameters_in(p)))

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from tb_lossdiag.collect.state.asking import named_parameters_in
 from tb_lossdiag.collect.state.optimizers import parameters_of
 from tb_lossdiag.preflight.batch import loss_of
 from tb_lossdiag.preflight.twin import Twin
@@ -89,7 +90,7 @@ def _step(twin: Twin, batch: Any, trial: Trial, writer: Writes | None) -> None:
     loss = loss_of(twin.model, batch, twin.loss_fn)
     loss.backward()
     if not trial.losses:
-        trainable = [(n, p) for n, p in twin.model.named_parameters() if p.requires_grad]
+        trainable = [(n, p) for n, p in named_parameters_in(twin.model) if p.requires_grad]
         held = set(map(id, parameters_of(twin.optimizer)))
         trial.unreached = [name for name, p in trainable if p.grad is None]
         trial.unheld = [name for name, p in trainable if id(p) not in held]

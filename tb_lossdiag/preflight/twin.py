@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tb_lossdiag.collect.probes.copies import copied
 from tb_lossdiag.collect.probes.survey import survey
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.collect.state.frameworks import bare
 from tb_lossdiag.preflight.batch import Loss
 
@@ -65,12 +66,12 @@ def _module(model: nn.Module) -> nn.Module:
 
 
 def _pairs(old: nn.Module, new: nn.Module) -> list[tuple[int, Tensor]]:
-    return [(id(a), b) for a, b in zip(old.parameters(), new.parameters(), strict=True)]
+    return [(id(a), b) for a, b in zip(parameters_in(old), parameters_in(new), strict=True)]
 
 
 def _optimizer(optimizer: Any, model: nn.Module, known: dict[int, Tensor], factor: float) -> Any:
     if optimizer is None:
-        trainable = [p for p in model.parameters() if p.requires_grad]
+        trainable = [p for p in parameters_in(model) if p.requires_grad]
         return torch.optim.Adam(trainable, lr=_RATE * factor)
     groups = [
         {

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from helpers.tiny_trainings import read
+from tb_lossdiag import SummaryWriter
 from tb_lossdiag.quantities import GLOBAL_NORM, LEARNING_RATE, LOSS, VALIDATION_LOSS
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
@@ -52,6 +53,27 @@ def model(optimizer: str = "Adam", **options: Any) -> Any:
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
+    return made
+
+
+class Written(keras.Model):  # type: ignore[misc, name-defined]
+    """A model as a class: Keras asks none of its layers for their parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = keras.layers
+        self.first, self.norm = layers.Dense(32, "relu"), layers.BatchNormalization()
+        self.drop, self.last = layers.Dropout(0.1), layers.Dense(3)
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        x = self.norm(self.first(x), training=training)
+        return self.last(self.drop(x, training=training))
+
+
+def written() -> Any:
+    keras.utils.set_random_seed(0)
+    made = Written()
+    made.compile(keras.optimizers.Adam(1e-2), model().loss)
     return made
 
 
@@ -101,6 +123,38 @@ def test_a_training_is_recorded_and_not_changed(name: str, tmp_path: Path) -> No
     assert (rates[-1] < 1e-4) == (name == "schedule")
     np.testing.assert_array_equal(run[VALIDATION_LOSS].steps, [BATCHES, 2 * BATCHES])
     assert run.facts["optimizer"] == optimizer
+
+
+def state_of(make: Any, extra: list[Any]) -> dict[str, Any]:
+    keras.utils.clear_session()  # names are counted
+    return dict(fitted(make(), 2, extra).state_dict())
+
+
+@pytest.mark.parametrize("make", [model, written])
+def test_what_is_saved_has_the_names_that_it_has_without(make: Any, tmp_path: Path) -> None:
+    """A layer that is asked for its parameters makes a part of itself of them."""
+    watched = state_of(make, [doctor(tmp_path, every=2)])
+    without = state_of(make, [])
+    assert len(watched) > 3
+    assert list(watched) == list(without)
+    for ours, theirs in zip(watched.values(), without.values(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_loop_of_ones_own_leaves_the_layers_as_they_are(tmp_path: Path) -> None:
+    made = fitted(written(), 1, [])
+    x, y = (torch.from_numpy(each) for each in data())
+    optimizer = torch.optim.Adam([v.value for v in made.trainable_variables])
+    parts = [name for name, _ in made.named_modules()]
+    with SummaryWriter(tmp_path) as writer:
+        writer.watch(made, optimizer, every=2)
+        for step in range(40):
+            loss = torch.nn.functional.cross_entropy(made(x, training=True), y)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            writer.add_diagnostics(loss=loss, global_step=step)
+    assert [name for name, _ in made.named_modules()] == parts
 
 
 def test_fit_again_goes_on_in_the_run(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 from tb_lossdiag.collect.check_up.remembered import Remembered
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.values import Facts, part, to_sample
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.quantities import (
     COPY_BEGAN,
@@ -56,12 +57,12 @@ class Copies:
     def keep(self) -> None:
         """The first check-up really begins: a copy that is called later may be one of now."""
         if self._beginning is None:
-            own = list(self._subject.root().parameters())
+            own = list(parameters_in(self._subject.root()))
             self._beginning = [] if any(map(is_lazy, own)) else [t.clone() for t in _parts(own)]
 
     def _began(self, copy: nn.Module) -> Facts:
         """How far it is from that beginning; nothing where it is the copy of a part."""
-        mine, kept = _parts(list(copy.parameters())), self._beginning or []
+        mine, kept = _parts(list(parameters_in(copy))), self._beginning or []
         if not kept or [t.shape for t in mine] != [t.shape for t in kept]:
             return {}
         home = kept[0].device
@@ -88,11 +89,11 @@ class Copies:
         """Whether the optimizer holds any of its parameters."""
         if self._held is None:
             self._held = frozenset(map(id, self._subject.held()))
-        return any(id(p) in self._held for p in module.parameters())
+        return any(id(p) in self._held for p in parameters_in(module))
 
     def _originals(self, module: nn.Module) -> list[tuple[str, nn.Module]] | None:
         """The trained modules that it is shaped like, if it is none of them."""
-        own = list(module.parameters())
+        own = list(parameters_in(module))
         if len(own) < _FEWEST or any(map(is_lazy, own)) or self._holds(module):
             return None
         return self._by_shape().get(_shapes(module))
@@ -106,7 +107,7 @@ class Copies:
         return self._trained
 
     def _is_trained(self, module: nn.Module) -> bool:
-        own, held = list(module.parameters()), self._held or frozenset()
+        own, held = list(parameters_in(module)), self._held or frozenset()
         return len(own) >= _FEWEST and all(
             p.requires_grad and id(p) in held and not is_lazy(p) for p in own
         )
@@ -157,12 +158,12 @@ def _nearest(copy: Tensor, originals: list[tuple[str, nn.Module]]) -> tuple[str,
 
 
 def _shapes(module: nn.Module) -> _Shapes:
-    return type(module), tuple(p.shape for p in module.parameters())
+    return type(module), tuple(p.shape for p in parameters_in(module))
 
 
 def _versions(module: nn.Module) -> list[tuple[int, int]]:
     """Each parameter's identity, and autograd's count of what was written to it; empty where nothing is counted."""
-    own = list(module.parameters())
+    own = list(parameters_in(module))
     # What was made in inference mode has no count.
     if any(p.is_inference() for p in own):
         return []
@@ -171,7 +172,7 @@ def _versions(module: nn.Module) -> list[tuple[int, int]]:
 
 def _some(module: nn.Module) -> Tensor:
     """float[n]: some of its parameters' elements, copied."""
-    some = _parts(list(module.parameters()))
+    some = _parts(list(parameters_in(module)))
     return torch.cat([each.to(some[0].device, copy=True) for each in some])
 
 

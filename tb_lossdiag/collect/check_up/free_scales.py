@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.values import Facts, Value, to_sample, wide
+from tb_lossdiag.collect.state.asking import named_parameters_in
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.quantities import FREE_DEVIATION, FREE_KIND, FREE_MEAN, FREE_SIZE
 
@@ -61,7 +62,7 @@ def _free(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Parameters of a few numbers that a module of somebody's own holds, or a list of parameters."""
     for prefix, module in model.named_modules():
         if isinstance(module, _HOLDERS) or not type(module).__module__.startswith("torch."):
-            for name, parameter in module.named_parameters(prefix, recurse=False):
+            for name, parameter in named_parameters_in(module, prefix, recurse=False):
                 small = parameter.dim() <= 1 and 0 < parameter.numel() <= _FEW
                 if small and parameter.requires_grad and parameter.is_floating_point():
                     yield name, parameter

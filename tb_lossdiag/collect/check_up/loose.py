@@ -17,6 +17,7 @@ from tb_lossdiag.collect.check_up.source import operation
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.values import Facts, part
 from tb_lossdiag.collect.state.alive import alive
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.quantities import LOOSE
 
 _NODES = 20_000
@@ -82,7 +83,7 @@ class Loose:
         """A backward pass begins."""
         if not self._left or compiled():
             return
-        ours = {id(t) for t in (*self._subject.root().parameters(), *self._subject.held())}
+        ours = {id(t) for t in (*parameters_in(self._subject.root()), *self._subject.held())}
         known = ours | self._given | self._found.keys()
         leaves = _leaves([root.grad_fn for root in roots], self._left)
         some = {id(t): t for t in leaves if id(t) not in known and not self._is_theirs(t)}

@@ -14,6 +14,7 @@ from tb_lossdiag.collect.check_up.drawn import as_drawn
 from tb_lossdiag.collect.check_up.model.inputs import tensors_in
 from tb_lossdiag.collect.check_up.subject import Subject
 from tb_lossdiag.collect.check_up.values import Facts, part
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.quantities import REDRAWN, UNHELD, UNREGISTERED
 
 _MOST = 64
@@ -83,9 +84,9 @@ class Strangers:
         if module is not self._within:
             return
         self._within = None
-        mine = list(module.parameters(recurse=False))
+        mine = list(parameters_in(module, recurse=False))
         known = len(self._beside) >= _MOST or any(id(p) in self._beside for p in mine)
-        if known or not mine or len(mine) < sum(1 for _ in module.parameters()):
+        if known or not mine or len(mine) < sum(1 for _ in parameters_in(module)):
             return
         ours = any(id(p) in self._ours() or is_lazy(p) for p in mine)
         if not ours and _made(given) and _to_be_learned(mine):
@@ -93,7 +94,7 @@ class Strangers:
 
     def called(self, module: nn.Module, given: object = ()) -> None:
         """A module is called inside of the model's forward pass, with these arguments."""
-        mine = [p for p in module.parameters(recurse=False) if p.requires_grad]
+        mine = [p for p in parameters_in(module, recurse=False) if p.requires_grad]
         if any(map(is_lazy, mine)):
             return
         for parameter in (p for p in mine if id(p) not in self._ours()):
@@ -106,7 +107,7 @@ class Strangers:
 
     def _ours(self) -> frozenset[int]:
         if self._known is None:
-            own = (*self._subject.root().parameters(), *self._subject.held())
+            own = (*parameters_in(self._subject.root()), *self._subject.held())
             self._known = frozenset(map(id, own))
         return self._known
 
@@ -132,7 +133,7 @@ class Strangers:
         return [now for other, now in pairs if now.drawn_after(other)]
 
     def _copy(self, seen: _Seen) -> bool:
-        own = (p for p in self._subject.root().parameters() if p.shape == seen.shape)
+        own = (p for p in parameters_in(self._subject.root()) if p.shape == seen.shape)
         return any(torch.equal(part(p, _SAMPLED), seen.before) for p in own)
 
     def facts(self) -> Facts:

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.collect.state.frameworks import bare
 from tb_lossdiag.collect.state.optimizers import parameters_of
 
@@ -47,7 +48,7 @@ class Subject:
 
     def trainable(self) -> list[Tensor]:
         """The model's trainable parameters."""
-        return [p for p in self.model.parameters() if p.requires_grad]
+        return [p for p in parameters_in(self.model) if p.requires_grad]
 
     def root(self) -> nn.Module:
         """The user's own model, inside DistributedDataParallel and the like."""
@@ -62,7 +63,7 @@ class Subject:
 
     def on_processor(self) -> bool:
         """Whether the model computes where the loop itself runs, and not on an accelerator."""
-        return all(p.device.type == "cpu" for p in self.model.parameters())
+        return all(p.device.type == "cpu" for p in parameters_in(self.model))
 
     def compiled(self) -> bool:
         """Whether `torch.compile` made any part of it: hooks and modes would break or miss its graphs."""
@@ -76,7 +77,7 @@ class Subject:
         """Whether parameters are spread over ranks (DTensor, FSDP, ZeRO): a norm would need all ranks to take part."""
         flat = any(type(m).__name__ == "FullyShardedDataParallel" for m in self.model.modules())
         marks = ("to_local", "ds_id")
-        return flat or any(hasattr(p, mark) for p in self.model.parameters() for mark in marks)
+        return flat or any(hasattr(p, mark) for p in parameters_in(self.model) for mark in marks)
 
 
 def _within(made: Any, package: str) -> bool:

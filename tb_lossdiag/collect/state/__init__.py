@@ -7,6 +7,7 @@ In reading order:
 - `environments`: whether a training acts in an environment; one that is left over from another training of the same process is none of its own
 - `frameworks`: the optimizer inside a framework's wrapper: Accelerate's, and with it Transformers', and Lightning's
 - `gradient_versions`: recognises gradients that have not changed
+- `asking`: asks a module for its parameters and leaves it as it is
 - `cuts`: when weights of a model were pruned during its training
 - `loaders`: where in its epoch a loop is, as far as torch's DataLoader tells
 - `measurement`: what a collector hands over: tensors still on their device, and how to read them once they are on the host

@@ -8,6 +8,7 @@ from itertools import islice
 
 from torch import nn
 
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.collect.state.parameters import WRAPPERS, Parameters, parameters
 
 _DEEPEST = 8
@@ -18,7 +19,7 @@ def inner(model: nn.Module) -> nn.Module:
     """The model inside wrappers such as DistributedDataParallel's and torch.compile's, which add no parameter of their own."""
     for _ in range(_DEEPEST):
         children = list(islice(model.named_children(), 2))
-        alone = len(children) == 1 and next(model.parameters(recurse=False), None) is None
+        alone = len(children) == 1 and next(parameters_in(model, recurse=False), None) is None
         if not alone or children[0][0] not in WRAPPERS:
             break
         model = children[0][1]

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tb_lossdiag.collect.state.asking import named_parameters_in, parameters_in
 from tb_lossdiag.quantities import Role
 
 WRAPPERS = frozenset({"module", "_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"})
@@ -46,7 +47,7 @@ def parameters(model: nn.Module, prefix: str = "") -> Parameters:
     Raises:
         ValueError: the model has none.
     """
-    named = list(model.named_parameters())
+    named = list(named_parameters_in(model))
     if not named:
         raise ValueError("model: it has no parameters")
     names = tuple(name for name, _ in named)
@@ -90,7 +91,7 @@ def roles(model: nn.Module) -> dict[int, Role]:
     """What each parameter of a model is, by its id."""
     found = {}
     for module in model.modules():
-        for name, parameter in module.named_parameters(recurse=False):
+        for name, parameter in named_parameters_in(module, recurse=False):
             found[id(parameter)] = _role(module, name, parameter)
     return found
 
@@ -98,7 +99,7 @@ def roles(model: nn.Module) -> dict[int, Role]:
 def foreign(model: nn.Module) -> set[int]:
     """Ids of the parameters that lie in a module of another package's class: what it computes beside the answer, nobody chose."""
     libraries = [module for module in model.modules() if _installed(type(module).__module__)]
-    return {id(parameter) for module in libraries for parameter in module.parameters()}
+    return {id(parameter) for module in libraries for parameter in parameters_in(module)}
 
 
 @lru_cache(maxsize=256)

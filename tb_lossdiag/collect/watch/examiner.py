@@ -10,6 +10,7 @@ from tb_lossdiag.collect.check_up import CheckUp, Example, MeasuredCall, Subject
 from tb_lossdiag.collect.check_up.loss.trained import Trained
 from tb_lossdiag.collect.check_up.values import Facts, to_sample
 from tb_lossdiag.collect.probes import Prober
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.collect.state.loaders import place_in_epoch, stream_workers
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
@@ -47,7 +48,7 @@ class Examiner:
         self._rounds = rounds = host.rounds
         rounds.members += 1
         model, schedule = subject.model, rounds.schedule
-        pieces = sum(1 for _ in model.modules()) + sum(1 for _ in model.parameters())
+        pieces = sum(1 for _ in model.modules()) + sum(1 for _ in parameters_in(model))
         schedule.pieces = max(schedule.pieces, pieces)
         self._running, self._resumed, self._looks = False, resumed, 0
         self._joined = 0 if rounds.leader is not None else rounds.count

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from tb_lossdiag.collect.state.asking import named_parameters_in, parameters_in
 from tb_lossdiag.collect.watch.watch import Watch
 from tb_lossdiag.quantities import NOTHING_LOADED, OWN_WEIGHTS
 
@@ -107,12 +108,12 @@ class Loads:
 def _is_part(module: nn.Module, watch: Watch) -> bool:
     """Whether it is the watched model, one around it or one in it."""
     held = {id(one) for one in watch.parameters.tensors}
-    return any(id(one) in held for one in module.parameters())
+    return any(id(one) in held for one in parameters_in(module))
 
 
 def _own(module: nn.Module, given: Mapping[str, Any]) -> int:
     """How many parameters it has, if each is given its own memory; else 0."""
-    own = list(module.named_parameters())
+    own = list(named_parameters_in(module))
     return len(own) if all(_same(one, given.get(name)) for name, one in own) else 0
 
 
@@ -130,7 +131,7 @@ def _uses(weight: Tensor) -> int:
 
 def _some(module: nn.Module) -> list[Tensor]:
     """Some values of each parameter, copied."""
-    flat = (one.detach().reshape(-1) for one in module.parameters())
+    flat = (one.detach().reshape(-1) for one in parameters_in(module))
     return [one[:: max(len(one) // _LOOKED_AT, 1)].clone() for one in flat]
 
 

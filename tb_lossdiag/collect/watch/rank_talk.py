@@ -11,6 +11,7 @@ from tb_lossdiag.collect.check_up import Subject
 from tb_lossdiag.collect.guard import Guard
 from tb_lossdiag.collect.ranks.divergence import RankDivergence
 from tb_lossdiag.collect.ranks.share import Losses, Share
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.collect.state.device_clock import marks
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.transfer import Number
@@ -39,7 +40,7 @@ class RankTalk:
     ) -> None:
         self._spread, self._guarded = spread, guarded
         self._losses, self._since = Losses(), 0
-        device = next(subject.model.parameters()).device
+        device = next(parameters_in(subject.model)).device
         self._glance: Glance | None = None
         if not subject.compiled():
             if (mark := marks(device)) is not None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from tb_lossdiag.collect.check_up.values import is_real, scattered, wide
+from tb_lossdiag.collect.state.asking import named_parameters_in
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.parameters import Parameters
 from tb_lossdiag.collect.watch.updates import each
@@ -43,7 +44,7 @@ class Ties:
 
     def words(self) -> dict[str, str]:
         """The first pair that is no longer one tensor, by name."""
-        names = {id(p): name for name, p in self._model.named_parameters()}
+        names = {id(p): name for name, p in named_parameters_in(self._model)}
         for first, second in self._pairs():
             if first.data_ptr() != second.data_ptr() and {id(first), id(second)} <= names.keys():
                 return {"tie": f"{names[id(first)]} and {names[id(second)]}"}
@@ -60,7 +61,7 @@ class Ties:
 def _shared(model: nn.Module) -> Iterator[tuple[str, str]]:
     """Pairs of names of one matrix, or of two that share their elements."""
     first: dict[tuple[int, torch.Size], str] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
+    for name, parameter in named_parameters_in(model, remove_duplicate=False):
         if is_real(parameter) and parameter.dim() > 1 and parameter.data_ptr():
             key = parameter.data_ptr(), parameter.shape
             if key in first:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from tb_lossdiag.collect.check_up.model.kinds import cares_about_mode
 from tb_lossdiag.collect.check_up.values import Facts
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.quantities import ASLEEP_DROPOUTS, ASLEEP_MODULES
 
 _NAMED = 3
@@ -74,7 +75,7 @@ def _trained(modules: Iterable[nn.Module], held: Collection[int]) -> bool:
         parameter.requires_grad and id(parameter) in held
         for module in modules
         if not module.training and not _normalises(module)
-        for parameter in module.parameters(recurse=False)
+        for parameter in parameters_in(module, recurse=False)
     )
 
 

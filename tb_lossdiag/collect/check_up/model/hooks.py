@@ -20,6 +20,7 @@ from torch.nn.modules import module as _global
 from torch.utils.hooks import RemovableHandle
 
 from tb_lossdiag.collect.check_up.mode import Fallible, observable, quietly, switchboard
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.collect.state.tracing import inlined, tracing
 from tb_lossdiag.collect.unseen import measurable
 
@@ -203,7 +204,7 @@ def _sees_modes(module: nn.Module) -> bool:
     training, so the mode steps aside; not for what has no parameters, such as a loss.
     """
     if not torch.is_grad_enabled():
-        return next(module.parameters(), None) is not None
+        return next(parameters_in(module), None) is not None
     fused = (nn.TransformerEncoder, nn.TransformerEncoderLayer, nn.MultiheadAttention)
     return isinstance(module, fused) and not module.training
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from tb_lossdiag.collect.check_up.mode import FunctionCall
 from tb_lossdiag.collect.check_up.values import Facts, is_real
+from tb_lossdiag.collect.state.asking import parameters_in
 from tb_lossdiag.quantities import (
     ROUTER_ENTROPY,
     ROUTER_EXPERTS,
@@ -85,7 +86,7 @@ def _holds(module: nn.Module, count: int) -> bool:
     """Whether it has so many experts: modules in a list, or matrices in one parameter."""
     if _lists(module, count):
         return True
-    own = module.parameters(recurse=False)
+    own = parameters_in(module, recurse=False)
     return any(p.dim() >= _MATRICES and p.shape[0] == count for p in own)
 
 

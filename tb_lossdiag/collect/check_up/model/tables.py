@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from tb_lossdiag.collect.check_up.values import scattered, wide
+from tb_lossdiag.collect.state.asking import parameters_in
 
 _KINDS, _WIDTH = 4096, 256
 """Different tokens of a batch, and numbers of a row, that are looked at."""
@@ -29,7 +30,7 @@ def alike_share(table: nn.Embedding, ids: Tensor, caller: nn.Module | None) -> T
     if table.weight.requires_grad or ids.dim() != _SEQUENCE or not ids.numel():
         return None
     if caller is not None and any(
-        p.requires_grad and table.num_embeddings in p.shape for p in caller.parameters()
+        p.requires_grad and table.num_embeddings in p.shape for p in parameters_in(caller)
     ):
         return None
     read = ids[_text(ids)]
