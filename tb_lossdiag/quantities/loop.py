@@ -89,7 +89,7 @@ RANK_GRADIENT_SPREAD = Quantity("rank_gradient_spread", "rank", Axis.WATCH, "1",
 OVERWRITTEN = "schedule overwritten"
 """Of two schedules of one optimizer, the class of the one that writes its rates over the other's, and that one's class."""
 PRUNED = "pruned between steps"
-"""A run's fact: of each stretch between two looks in which `torch.nn.utils.prune` made masks, the first look's step and the second's."""
+"""A run's fact: of each stretch between two looks in which `torch.nn.utils.prune` made masks or a fifth of a matrix became exactly 0, the first look's step and the second's."""
 OWN_WEIGHTS = "own weights loaded"
 """A run's fact: how many parameters were loaded from their own memory, and the step of the newest validation before."""
 NOTHING_LOADED = "nothing loaded"

@@ -1,4 +1,4 @@
-"""When weights of a model were pruned with `torch.nn.utils.prune` during its training."""
+"""When weights of a model were pruned during its training: with `torch.nn.utils.prune`, or as somebody else tells."""
 
 from __future__ import annotations
 
@@ -28,9 +28,15 @@ class Cuts:
         """The stretches of steps in which masks were made, if there is a new one."""
         before, self._looked = self._looked, step
         newest = self._newest_mask()
-        if newest <= self._newest or len(self._stretches) >= _MOST:
+        if newest <= self._newest:
             return {}
         self._newest = newest
+        return self.between(before, step)
+
+    def between(self, before: int, step: int) -> dict[str, str]:
+        """The same once it is known that weights were cut away after one step and by another."""
+        if len(self._stretches) >= _MOST:
+            return {}
         if self._stretches and self._stretches[-1][1] == before:
             before = self._stretches.pop()[0]
         self._stretches.append((before, step))

@@ -16,6 +16,7 @@ In reading order:
 - `step_gradients`: the gradients of an optimizer's steps: their norms, from before the step to the row that waits for its record
 - `step_extras`: what a step has beside its gradients, where it has it: clips, a loss scale
 - `step_times`: how long a watched step takes, and which part of it recording takes
+- `holes`: when a good part of a matrix became exactly 0 during its training
 - `step_updates`: how far some steps move a watched model's parameters
 - `examiner`: decides when a watched model gets a check-up, and hands on what it finds
 - `check_up_schedule`: when the costlier things are looked at: often at first, then ever more seldom

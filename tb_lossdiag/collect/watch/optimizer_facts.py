@@ -9,6 +9,7 @@ from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.optimizers import foreign, parameters_of
 from tb_lossdiag.collect.state.schedulers import SchedulerSearch, full_rate
 from tb_lossdiag.collect.watch.gradient_reuse import GradientReuse
+from tb_lossdiag.collect.watch.holes import Holes
 from tb_lossdiag.collect.watch.host import Host
 from tb_lossdiag.collect.watch.replacements import Beginning
 from tb_lossdiag.collect.watch.schedule_pace import SchedulePace
@@ -45,6 +46,7 @@ class OptimizerFacts:
         self._module, self._optimizer = subject.model, subject.optimizer
         self._scheduler = SchedulerSearch(subject.optimizer, subject.scheduler)
         self._cuts = Cuts(subject.model)
+        self.holes = Holes(lambda before, step: host.say(self._cuts.between(before, step)))
         self._pace = SchedulePace(rows.name, self._scheduler.one)
         self._looks = 0
         self._held: list[Record] = []

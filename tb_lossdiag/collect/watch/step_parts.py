@@ -69,9 +69,9 @@ class StepParts:
         self.times, self._rates = self.gradients.times, self.gradients.rates
         weight = self.reloads.weight
         self._weight = torch.empty(0, device="cpu") if weight is None else weight
-        self._updates = StepUpdates(rows, held, host, options.every)
-        self._seldom = self._updates.apart  # what varies seldom is looked at with them
         self._facts = OptimizerFacts(rows, subject, held, host, options.every, resumed=first > 0)
+        self._updates = StepUpdates(rows, held, host, options.every, self._facts.holes)
+        self._seldom = self._updates.apart  # what varies seldom is looked at with them
         self._reuse = self._facts.reuse
         self.examiner = None
         if options.check_up and not host.silent:

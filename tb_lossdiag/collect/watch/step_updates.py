@@ -10,6 +10,7 @@ from tb_lossdiag.collect.buffers.norm_buffer import NormBuffer
 from tb_lossdiag.collect.ranks.sharded_buffer import ShardedNormBuffer
 from tb_lossdiag.collect.state.parameters import norms
 from tb_lossdiag.collect.watch import updates
+from tb_lossdiag.collect.watch.holes import Holes
 from tb_lossdiag.collect.watch.host import Host
 from tb_lossdiag.collect.watch.watched_parameters import WatchedParameters
 from tb_lossdiag.quantities import PARAMETER_NORM, UPDATE_NORM
@@ -31,16 +32,23 @@ class StepUpdates:
         model: the watched model's parameters.
         host: what the watch shares with the writer's other parts.
         every: steps between two looks at the gradients.
+        holes: looks at what is 0 before such a step.
 
     Attributes:
         apart: steps between two looks, which fall on steps whose gradients are looked at.
     """
 
     def __init__(
-        self, rows: NormBuffer, model: WatchedParameters, host: Host, every: int = 1
+        self,
+        rows: NormBuffer,
+        model: WatchedParameters,
+        host: Host,
+        every: int = 1,
+        holes: Holes | None = None,
     ) -> None:
         self._rows, self._model, self._host = rows, model, host
         self.apart = -(-EVERY // every) * every
+        self._holes = holes
         self._absent = host.absent(rows)
         self._snapshot: updates.Snapshot | None = None
         self._spent, self._began = 0.0, time.perf_counter()
@@ -79,6 +87,8 @@ class StepUpdates:
             return
         tensors = updates.kept(self._model.now.tensors)
         self._snapshot = updates.Snapshot(tensors) if tensors else None
+        if self._holes is not None:
+            self._holes.count(self._model.now.names, self._model.now.tensors)
 
     def _sink(self, step: int) -> None:
         snapshot, self._snapshot = self._snapshot, None
@@ -89,7 +99,8 @@ class StepUpdates:
             self._host.guarded("update", lambda: _add(rows, tensors, snapshot.norms()))
             return
         samples = self._host.guarded.quick("update", updates.moved, names, tensors, snapshot)
-        self._host.sink(rows, step, samples or [], own=True)
+        holes = [] if self._holes is None else [self._holes.counted(step)]
+        self._host.sink(rows, step, [*(samples or []), *holes], own=True)
 
 
 def _add(rows: ShardedNormBuffer, tensors: tuple[Tensor, ...], change: Tensor) -> None:
