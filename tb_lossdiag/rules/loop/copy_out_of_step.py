@@ -11,72 +11,14 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.columns import Sighting, at_steps, columns, too_few
 from tb_lossdiag.analysis.contrastive import comparisons, first_is_right
+from tb_lossdiag.analysis.copies import steps_behind, validated_alone
 from tb_lossdiag.analysis.curve import curve_of
 from tb_lossdiag.analysis.loss_calls import BINARY, calls
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.records import Doubles, Steps
+from tb_lossdiag.rules.loop import copy_words as say
 from tb_lossdiag.run import Run
-
-_STANDS = Text(
-    "A second network began as a copy of {name} and is the same to the bit in all {checks} check-ups up to step {step}, while the trained one has moved by {percent}% of its size: it is never updated."
-)
-_STANDS_ADVICE = Text("""A target network or an average of the weights must follow the network that is trained, by a copy now and then or a little after each step:
-
-```python
-with torch.no_grad():
-    for slow, fast in zip(target_model.parameters(), model.parameters()):
-        slow.lerp_(fast, 0.005)
-```
-
-Look whether that line is reached at all (a condition on the step that never holds, an `update()` that nobody calls), and whether it is
-this copy that is updated. A reference that is to stay, as in preference tuning, is right as it is: accept the finding in
-`lossdiag.toml`.""")
-_WRITTEN = Text(
-    "A second network that is shaped like {name} has been written {times} times by step {step} and is the same to the bit in all {checks} check-ups, while the trained one has moved by {percent}% of its size: what is written to it is its own state."
-)
-_WRITTEN_ADVICE = Text("""Look at the line that updates the second network: both sides may be the same network, or the share that is taken over is 0.
-
-```python
-target_model.load_state_dict(model.state_dict())  # not target_model.state_dict()
-```""")
-_LAGS = Text(
-    "A second network that is called beside {name} has moved by {share}% of what the trained one has by step {step}, and the validation loss is still {validation}, while the training loss fell from {start} to {train}: an average that is too slow for so few steps."
-)
-_LAGS_ADVICE = Text("""An average of decay d remembers 1 / (1 - d) steps: 0.9999 remembers ten thousand. What is validated then is still the beginning. Let the decay grow with the steps, or
-choose it by the length of the training:
-
-```python
-decay = min(0.9999, (1 + step) / (10 + step))
-with torch.no_grad():
-    for slow, fast in zip(target_model.parameters(), model.parameters()):
-        slow.lerp_(fast, 1 - decay)
-```""")
-_FORGETS = Text(
-    "A second network that is shaped like {name} follows it, and has moved by {share}% of what the trained one has by step {step}; what its batch normalisation remembers is the same to the bit in all {checks} check-ups, and by now {apart} standard deviations from what the trained one's does."
-)
-_FORGETS_ADVICE = Text("""Means and variances of batch normalisation are buffers, which `parameters()` leaves out. Copy them as well, for in eval() they are what counts:
-
-```python
-with torch.no_grad():
-    for slow, fast in zip(target_model.parameters(), model.parameters()):
-        slow.lerp_(fast, 0.005)
-    for slow, fast in zip(target_model.buffers(), model.buffers()):
-        slow.copy_(fast)
-```
-
-`torch.optim.swa_utils.AveragedModel(model, use_buffers=True)` does so, and `update_bn(loader, averaged)` counts them anew at the end.""")
-_EQUAL = Text(
-    "A second network has been the same as {name} in all {checks} check-ups up to step {step}, while both have moved by {percent}% of their size: it is a copy of the moment and no second opinion."
-)
-_EQUAL_ADVICE = Text("""Targets that come from a network which changes with every step chase themselves. Copy less often, or by a small share:
-
-```python
-if step % 100 == 0:
-    target_model.load_state_dict(model.state_dict())
-```
-
-An average with a decay of 0, or a `tau` of 1, is such a copy.""")
 
 _NEWEST = 3
 """Validations; one may be a lucky one."""
@@ -97,7 +39,9 @@ class CopyOutOfStep:
     loss call, of targets that vary or of keys, which the copy must then have made; else an information. Or it follows, but has moved by less than
     `max_followed` of what the trained one has, and the validation loss has lost less than `max_shared` of what the training loss has, which
     lost at least `min_learned` of its start (a warning). Or it follows, is in eval(), and what its batch normalisation remembers has not moved in any of them, and ends
-    at least `min_apart_from` standard deviations from the trained one's (a warning). Unit: share of the parameters' norm.
+    at least `min_apart_from` standard deviations from the trained one's (a warning). Or it moves, and is
+    never further from the trained one than `max_between` of what that has moved since the check-up before, nor, in the middle, than `max_behind` of the step before; `max_behind_alone` steps, where it
+    is called in validations alone (a warning). Unit: share of the parameters' norm.
 
     What to try first: print the distance between both networks before and after the line that updates the copy.
 
@@ -117,7 +61,7 @@ class CopyOutOfStep:
     may_read: ClassVar[tuple[Quantity, ...]] = (
         q.CALL_VALUE, q.CALL_TARGET_MIN, q.CALL_TARGET_MAX, q.CALL_SAMPLES, q.CALL_OUTPUTS, q.CALL_TARGET_INDEX,
         q.CALL_TARGET_UNIQUE, q.COPY_BEGAN, q.COPY_WRITTEN, q.LOSS, q.VALIDATION_LOSS, q.COPY_STATISTICS,
-        q.COPY_STATISTICS_MOVED,
+        q.COPY_STATISTICS_MOVED, q.UPDATE_NORM, q.PARAMETER_NORM,
     )  # fmt: skip
     explains: ClassVar[tuple[str, ...]] = ("LD104", "LD105", "LD107", "LD108", "LD523")
 
@@ -149,6 +93,13 @@ class CopyOutOfStep:
     #: standard deviations; batches of 16 values differ by a sixth, LD622 takes the same for its own
     min_apart_from: float = 0.5
 
+    #: steps of the optimizer, 1; an average of decay 0.9 is 2 behind where steps are random and 9 where they agree, a copy of the weights before exactly 1
+    max_behind: float = 0.3
+    #: the same of what is never asked in a step of training, as an average is and a network of the step before is not
+    max_behind_alone: float = 1.5
+    #: share of the trained one's way between two check-ups, 1; where steps take each other back, an average is near as well, but then there is no way
+    max_between: float = 0.2
+
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per second network that is out of step."""
         judged = False
@@ -176,16 +127,20 @@ class CopyOutOfStep:
         began = at_steps(run, q.COPY_BEGAN, copy.steps[:1], copy.column, np.inf)[0]
         if np.all(moved == 0) and min(copy.values[0], began) <= self.max_distance:
             what = (q.COPY_MOVED, 0.0, severity)
-            yield self._finding(copy, (_STANDS, _STANDS_ADVICE), what, gone)
+            yield self._finding(copy, (say.STANDS, say.STANDS_ADVICE), what, gone)
         elif np.all(moved == 0) and self._written(run, copy) >= self.min_writes:
-            words = _WRITTEN.format(times=str(self._written(run, copy))), _WRITTEN_ADVICE
+            words = say.WRITTEN.format(times=str(self._written(run, copy))), say.WRITTEN_ADVICE
             yield self._finding(copy, words, (q.COPY_MOVED, 0.0, severity), gone)
         elif np.all(copy.values == 0):
             yield self._finding(
-                copy, (_EQUAL, _EQUAL_ADVICE), (q.COPY_DISTANCE, 0.0, severity), gone
+                copy, (say.EQUAL, say.EQUAL_ADVICE), (q.COPY_DISTANCE, 0.0, severity), gone
             )
         elif (apart := self._forgotten(run, copy)) and moved[-1] > 0:
             yield self._forgets(copy, apart, float(moved[-1]), gone)
+        elif behind := self._at_once(run, copy):
+            texts = say.AT_ONCE.format(behind=short_number(behind)), say.AT_ONCE_ADVICE
+            what = (q.COPY_DISTANCE, float(np.median(copy.values)), self.severity)
+            yield self._finding(copy, texts, what, gone)
         elif 0 < moved[-1] < self.max_followed * gone and copy.values[-1] >= self.min_moved:
             yield from self._lags(run, copy, float(moved[-1]), gone)
 
@@ -196,11 +151,21 @@ class CopyOutOfStep:
         stands = np.all(moved == 0) and float(apart[0]) >= self.min_apart_from
         return float(apart[0]) if stands else 0.0
 
+    def _at_once(self, run: Run, copy: Sighting) -> float:
+        """How many steps it is behind, where those are so few that it averages nothing; else 0."""
+        gone = at_steps(run, q.ORIGINAL_MOVED, copy.steps, copy.column)
+        near = copy.values[1:] <= self.max_between * np.abs(np.diff(gone))
+        if not near.all() or not (copy.values > 0).all():
+            return 0.0
+        behind = float(np.median(steps_behind(run, copy)))
+        alone = validated_alone(run, copy)
+        return behind if behind <= (self.max_behind_alone if alone else self.max_behind) else 0.0
+
     def _forgets(self, copy: Sighting, apart: float, moved: float, gone: float) -> Finding:
         """It follows, all but its memory of batches."""
         words = {"apart": short_number(apart), "share": short_number(100 * moved / gone)}
         what = (q.COPY_STATISTICS_MOVED, 0.0, self.severity)
-        return self._finding(copy, (_FORGETS.format(**words), _FORGETS_ADVICE), what, gone)
+        return self._finding(copy, (say.FORGETS.format(**words), say.FORGETS_ADVICE), what, gone)
 
     def _written(self, run: Run, copy: Sighting) -> int:
         """How often it was written; 0 where that was once, or nobody knows."""
@@ -219,7 +184,7 @@ class CopyOutOfStep:
         if not won >= self.min_learned * start > 0 or not start - late < self.max_shared * won:
             return
         words = {"validation": late, "start": start, "train": end, "share": 100 * moved / gone}
-        texts = _LAGS.format(**{k: short_number(v) for k, v in words.items()}), _LAGS_ADVICE
+        texts = say.LAGS.format(**{k: short_number(v) for k, v in words.items()}), say.LAGS_ADVICE
         what = (q.COPY_MOVED, moved, self.severity)
         yield self._finding(copy, texts, what, gone)
 
