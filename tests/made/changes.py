@@ -87,13 +87,21 @@ def stuck(run: Run, start: float = 2.3, noise: float = 0.02, seed: int = 0) -> R
 
 
 def with_divergence(run: Run, at: int, factor: float = 4.0) -> Run:
-    """From record `at` on, the loss climbs to `factor` times what it was there."""
+    """From record `at` on, the loss climbs to `factor` times what it was there, and the validation loss with it."""
     values = run[LOSS].values[:, 0].astype(float)
     rise = np.ones(len(values))
     rise[at:] = np.geomspace(1, factor, len(values) - at)
     base = np.minimum(values, np.inf)
     base[at:] = np.median(values[max(at - 10, 0) : at])
-    return with_loss(run, base * rise)
+    risen = with_loss(run, base * rise)
+    if VALIDATION_LOSS not in run:
+        return risen
+    held_out = run[VALIDATION_LOSS]
+    before = held_out.values[:, 0].astype(float)
+    late = held_out.steps >= run[LOSS].steps[at]
+    before[late] = before[~late][-1] if (~late).any() else before[0]
+    worse = before * np.interp(held_out.steps, run[LOSS].steps, rise)
+    return changed(risen, VALIDATION_LOSS, worse)
 
 
 def with_overfitting(run: Run, at: int, rise: float = 0.5) -> Run:

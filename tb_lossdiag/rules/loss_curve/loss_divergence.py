@@ -36,7 +36,12 @@ _OTHER_TARGETS = Text(
 _OF_A_COPY = Text(
     " It compares with values beside a second network: where that makes them, they are easy to follow as long as it knows nothing."
 )
+_BETTER = Text(
+    " The validation loss went from {before} to {after} in the meantime: the model has become better, and what it is trained on harder, as in scheduled sampling."
+)
 _NOTHING = Text("")
+_VALIDATIONS = 3
+"""On either side of the best level, whose median is compared: a single one may be lucky."""
 _EARLY = 10
 """Records before the rise; of fewer there is no checkpoint to go back to."""
 _GO_BACK = Text(
@@ -71,7 +76,8 @@ class LossDivergence:
     each, for a quarter of these), isn't falling, and gives back at least `regained` of what had been won and more than 3 times
     the noise from record to record. It is an information if the standard deviation of the model's inputs differs by more than
     `max_change` between the check-ups at the best level and at the end, or the loss is less than `factor` times the best level for
-    each unit of its targets' variance, or all that is compared are values beside a second network, and it ends at no more than `max_regrown` times its start. A loss that rose from the start and never fell is one
+    each unit of its targets' variance, or all that is compared are values beside a second network, and it ends at no more than `max_regrown` times its start, or the median of the last 3 validation losses is
+    at most `bettered` times that of the last 3 up to the best level. A loss that rose from the start and never fell is one
     if it ends at `at_peak` of its highest level or more, and no loss call is below its best constant answer. Unit: that of the
     loss.
 
@@ -125,6 +131,8 @@ class LossDivergence:
     max_change: float = 0.2
     #: end over start, 1; what a second network makes up at first costs little to follow, and several times that once it knows something
     max_regrown: float = 10.0
+    #: validation loss at the end over that at the best level, 1; passes over one set with dropout left on differ by less
+    bettered: float = 0.9
     #: records where each stands for an epoch, or for ten steps and more; a quarter of them must be above then
     min_sparse: int = 12
 
@@ -160,6 +168,8 @@ class LossDivergence:
         near = found.end <= self.max_regrown * curve_of(run, q.LOSS).start
         if data is _NOTHING and near and follows_a_copy(run):
             data = _OF_A_COPY
+        if data is _NOTHING:
+            data = self._better(run, found.best_step)
         message = Text("{message}{data}").format(message=message, data=data)
         severity = self.severity if data is _NOTHING else Severity.INFO
         bound = self.factor * found.best
@@ -197,6 +207,17 @@ class LossDivergence:
                 return _OTHER_TARGETS.format(
                     before=short_number(before), after=short_number(now[-1])
                 )
+        return _NOTHING
+
+    def _better(self, run: Run, best: int) -> Text:
+        """A sentence if held-out data say that the model is better than when the loss was at its best: who diverges isn't."""
+        for _, steps, values in columns(run, q.VALIDATION_LOSS):
+            then, now = (values[at][-_VALIDATIONS:] for at in (steps <= best, steps > best))
+            if len(now) < _VALIDATIONS or len(then) < _VALIDATIONS:
+                continue
+            before, after = float(median(then)), float(median(now))
+            if before > 0 and after <= self.bettered * before:
+                return _BETTER.format(before=short_number(before), after=short_number(after))
         return _NOTHING
 
 

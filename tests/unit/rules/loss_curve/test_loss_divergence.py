@@ -65,6 +65,29 @@ def test_worth_knowing_when_the_targets_have_grown_as_much() -> None:
     assert the_finding(RULE, grown(0.95 * (ratio / 2) ** 0.5)).severity is Severity.ERROR
 
 
+@pytest.mark.parametrize(
+    ("held_out", "severity"),
+    [
+        ([2, 2, 2, 1.7, 1.7, 1.7], Severity.INFO),  # as with scheduled sampling
+        ([2, 2, 2, 1.9, 1.9, 1.9], Severity.ERROR),
+        ([2, 2, 2, 1.0, 1.7, 3.0, 3.0], Severity.ERROR),  # went on for a while, then broke
+        ([2, 2, 2, 1.7, 1.7], Severity.ERROR),
+        ([-2, -2, -2, -3, -3, -3], Severity.ERROR),
+    ],
+    ids=["better", "as good", "broke later", "too few", "below zero"],
+)
+def test_worth_knowing_when_held_out_data_say_that_the_model_is_better(
+    held_out: list[float], severity: Severity
+) -> None:
+    late = len(held_out) - 3
+    best = int(the_finding(RULE, SICK).numbers["best_step"])
+    steps = np.r_[best - 3 : best, best + 1 : best + 1 + late]
+    made = table(VALIDATION_LOSS, steps, np.array(held_out)[:, None], ("",))
+    finding = the_finding(RULE, replace(SICK, tables={**SICK.tables, VALIDATION_LOSS.name: made}))
+    assert finding.severity is severity
+    assert ("has become better" in finding.message.en) == (severity is Severity.INFO)
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_clear_on_healthy_runs(seed: int) -> None:
     assert not findings(RULE, healthy_run(seed))
@@ -212,7 +235,8 @@ def _beside_a_copy(run: Run, call: str = "mse_loss") -> Run:
 
 def test_values_that_a_second_network_makes_are_easy_at_first() -> None:
     falls = np.r_[np.geomspace(1, 0.03, 60), np.geomspace(0.03, 1, 60)]
-    near, gross = (with_loss(healthy_run(0), np.r_[falls, np.full(80, end)]) for end in (5, 12))
+    alone = without(healthy_run(0), VALIDATION_LOSS)
+    near, gross = (with_loss(alone, np.r_[falls, np.full(80, end)]) for end in (5, 12))
     finding = the_finding(RULE, _beside_a_copy(near))
     assert finding.severity is Severity.INFO
     assert "second network" in finding.message.en
