@@ -80,6 +80,16 @@ def at_its_ends(run: Run, model: str) -> tuple[str, float] | None:
     return None
 
 
+def reached_by(run: Run, model: str, size: float, least: float) -> bool:
+    """Whether what a model's first layer gives reaches `least` of this size: then numbers of it have come there as they are, and are no mask."""
+    if q.MODULE_KIND not in run or q.ACTIVATION_ABS_MAX not in run:
+        return False
+    first = _first_layer(run, model)
+    if first is None or layout(run).kinds[first] is Kind.NORMALISATION:
+        return False
+    return first_known(run, q.ACTIVATION_ABS_MAX, first) >= least * size
+
+
 def _small(run: Run, layer: str, model: str, bounds: tuple[float, float]) -> bool:
     if q.ACTIVATION_STD not in run:
         return False

@@ -33,6 +33,8 @@ _NAMES: Mapping[str, Text] = {
     "batch_number": Text("number of the batch"),
     "batch_repeated": Text("batch the same as before"),
     "batch_size": Text("batch size"),
+    "beside_mean": Text("mean of the numbers beside indices"),
+    "beside_std": Text("standard deviation of the numbers beside indices"),
     "beta2": Text("beta2"),
     "call_accuracy": Text("accuracy of the batch"),
     "call_agrees": Text("agreement of two losses on their targets"),

@@ -171,6 +171,9 @@ EVALUATED_TRAINING = Quantity(
 )
 """Where the model was called without gradients before the step: 1 if it was in train() every time, with modules that care; else 0,
 also where it was in eval() and modules of dropout alone had been put back into train()."""
+BESIDE_MEAN = Quantity("beside_mean", "beside", Axis.WATCH, "input", hints.CHECK_UP, optional=True)
+"""Mean of the first real tensor of two or more dimensions that the model is given behind indices; absent where its first tensor is real."""
+BESIDE_STD = Quantity("beside_std", "beside", Axis.WATCH, "input", hints.CHECK_UP, optional=True)
 INPUT_INTERLEAVED = Quantity(
     "input_interleaved", "input_layout", Axis.WATCH, "1", hints.CHECK_UP, optional=True
 )

@@ -16,7 +16,7 @@ CLOSED = entries(HERE / "closed.toml")
 COUNTS = {
     "K": 20, "F": 14, "L": 3, "S": 16, "G": 5, "W": 20, "P": 9, "H": 4, "O": 4, "E": 6, "N": 1,
     "M": 5,
-    "T": 9,
+    "T": 10,
 }  # fmt: skip
 NUMBERS = [f"{kind}{number + 1}" for kind, count in COUNTS.items() for number in range(count)]
 REGISTERS = {"case", "patient", "sealed"}

@@ -10,59 +10,15 @@ import numpy as np
 
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.clips import ledger
-from tb_lossdiag.analysis.inputs import at_its_ends, fact, scaled_within
+from tb_lossdiag.analysis.inputs import at_its_ends, fact, reached_by, scaled_within
 from tb_lossdiag.analysis.loss_calls import REGRESSION, LossCallSeries, calls_if_any, mostly
 from tb_lossdiag.analysis.progress import below_baseline, broke, fall
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.diagnosis.ways import said
 from tb_lossdiag.quantities import Quantity
+from tb_lossdiag.rules.loss_use import unscaled_words as say
 from tb_lossdiag.rules.loss_use.unscaled_words import filled, middle, percent
 from tb_lossdiag.run import Run
-
-_INPUT = Text(
-    "The model's input{model} has mean {mean} and standard deviation {std}; it learns best from values around 0 and 1{harm}."
-)
-_TINY_INPUT = Text(
-    "The model's input{model} has mean {mean} and standard deviation {std}: beside its own biases the model hardly sees it{harm}."
-)
-_FEATURES = Text(
-    "The features of the model's input{model} differ by a factor of {ratio} in their spread{harm}."
-)
-_TARGET = Text(
-    "The targets of `{call}` have mean {mean} and standard deviation {std}; an output begins around 0 and 1{harm}."
-)
-_OFF = Text(", and the first loss was {times} times that of a constant answer")
-_STUCK = Text(", and the loss has hardly fallen")
-_PIXELS = Text("; its largest is {largest}, as of pixels that nobody has scaled")
-_BROKE = Text(", and the loss became NaN or infinite")
-_CLIPPED = Text(", and the clip leaves {share} of each gradient")
-_ENDS = Text(", and {share}% of the outputs of `{name}` behind the first layer lie at its ends")
-_OUTPUTS = Text(
-    "One of the outputs that `{call}` adds up spreads a hundred times as much as others, or more: of its variance {large}% are left, of theirs {small}% or more, in the last {checks} check-ups. One loss of all outputs hardly sees the small ones."
-)
-_OUTPUTS_ADVICE = Text("""Standardise each output by its own mean and deviation, both of the training set, and turn predictions back afterwards:
-
-```python
-mean, std = target.mean(0), target.std(0)  # of the training targets: of each column, not of all numbers together
-loss = torch.nn.functional.mse_loss(output, (target - mean) / std)
-```""")
-_INPUT_ADVICE = Text("""Standardise with numbers of the training set, and use the same ones in validation:
-
-```python
-mean, std = x_train.mean(0), x_train.std(0).clamp_min(1e-6)  # per feature; of this run's input as a whole: {mean} and {std}
-x = (x - mean) / std
-```
-
-Images of 0 to 255: divide by 255, once (a processor of images may do so by itself). What spans orders of magnitude: take the logarithm. Or begin the model with a `BatchNorm` layer.""")
-_TARGET_ADVICE = Text("""Let the model predict standardised targets, and undo it only for people:
-
-```python
-mean, std = {mean}, {std}  # of the training targets
-loss = torch.nn.functional.{function}(output, (target - mean) / std)
-prediction = output * std + mean
-```
-
-Targets that span orders of magnitude are better learned as their logarithm.""")
 
 _BYTE = 255.0
 """The largest number that a pixel is stored as."""
@@ -79,7 +35,8 @@ class UnscaledData:
     Why it matters: initialisation and usual learning rates assume values around 1. Inputs of hundreds blow up the first outputs and
     kill ReLUs; targets of hundreds keep the output layer busy for thousands of steps.
 
-    How it decides: |mean| or standard deviation of the model's first input, or of the targets of a regression loss, above `max_scale` in
+    How it decides: |mean| or standard deviation of the model's first input, or, where it does harm and as large numbers come out of the first layer (`min_first_layer` of it), of the first numbers behind
+    indices, or of the targets of a regression loss, above `max_scale` in
     most check-ups (of the input, above `max_noised` where the targets are noise of mean 0 and standard deviation 1, `min_noise` numbers of
     it in each of `min_checks` check-ups or more); or both of the input below `min_scale`, in a run that stands still; or standard
     deviations of the input's features that differ by more than `max_feature_range`. A warning if it does harm: the first loss at least
@@ -109,6 +66,9 @@ class UnscaledData:
         q.INPUT_STD,
         q.INPUT_FEATURE_RANGE,
         q.INPUT_ABS_MAX,
+        q.BESIDE_MEAN,
+        q.BESIDE_STD,
+        q.ACTIVATION_ABS_MAX,
         q.CALL_TARGET_MEAN,
         q.CALL_TARGET_STD,
         q.CALL_SAMPLES,
@@ -177,7 +137,7 @@ class UnscaledData:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield a finding per input and per regression call whose data are far from 1."""
         regression = calls_if_any(run, REGRESSION)
-        if q.INPUT_STD not in run and not regression:
+        if q.INPUT_STD not in run and q.BESIDE_STD not in run and not regression:
             raise NotEnough(
                 Text("a check-up that sees the model's input or a regression loss: {how}").format(
                     how=said(q.INPUT_STD.how)
@@ -192,6 +152,8 @@ class UnscaledData:
                 off = self._off(run, self.min_noised_loss)
                 found = list(self._input(run, name, off, self.max_noised))
             yield from found
+        for name in run[q.BESIDE_STD].columns if q.BESIDE_STD in run else ():
+            yield from self._beside(run, name, harm)
         for call in regression:
             yield from self._target(call, harm)
             yield from self._outputs(call)
@@ -212,21 +174,21 @@ class UnscaledData:
             times = call.of(q.CALL_VALUE)[:1] / call.of(q.CALL_BASELINE)[:1]
             first = float(times[0]) if len(times) else 0.0
             if least <= first < np.inf:
-                return _OFF.format(times=short_number(float(f"{first:.2g}")))
+                return say.OFF.format(times=short_number(float(f"{first:.2g}")))
         return None
 
     def _harm(self, run: Run) -> Text | None:
         if broke(run):
-            return _BROKE
+            return say.BROKE
         off = self._off(run, self.min_first_loss)
         if off is not None:
             return off
         lost = fall(run)
         if lost is not None and lost < self.min_fall:
-            return _STUCK
+            return say.STUCK
         left = min((float(np.median(c.coefficients)) for c in ledger(run) if len(c)), default=1.0)
         if left <= self.max_left and lost is None:
-            return _CLIPPED.format(share=short_number(float(f"{left:.2g}")))
+            return say.CLIPPED.format(share=short_number(float(f"{left:.2g}")))
         return None
 
     def _input(self, run: Run, name: str, harm: Text | None, most: float) -> Iterator[Finding]:
@@ -238,15 +200,15 @@ class UnscaledData:
         size = np.maximum(std, np.nan_to_num(np.abs(mean)))
         unscaled = not scaled_within(run, name, self.min_first_layer, self.max_first_layer)
         # What shrinks the large is no help to the small.
-        stuck = harm is _STUCK and not scaled_within(run, name, 0.0)
+        stuck = harm is say.STUCK and not scaled_within(run, name, 0.0)
         large = (size > most) & known & unscaled
         tiny = (size < self.min_scale) & (size > 0) & known & stuck
         uneven = np.isfinite(ratio) & (ratio > self.max_feature_range) & unscaled
         what = Text(" `{name}`").format(name=name) if name else Text("")
         for hits, text, quantity, bound in (
-            (large, _INPUT, q.INPUT_STD, most),
-            (tiny, _TINY_INPUT, q.INPUT_STD, self.min_scale),
-            (uneven, _FEATURES, q.INPUT_FEATURE_RANGE, self.max_feature_range),
+            (large, say.INPUT, q.INPUT_STD, most),
+            (tiny, say.TINY_INPUT, q.INPUT_STD, self.min_scale),
+            (uneven, say.FEATURES, q.INPUT_FEATURE_RANGE, self.max_feature_range),
         ):
             if not mostly(hits, known, 1):
                 continue
@@ -260,25 +222,45 @@ class UnscaledData:
             evidence = Evidence(quantity.name, name, *ends, observed, bound)
             harm = harm or self._pixels(run, name, text) or self._ends(run, name, text)
             message = filled(text, harm, {"model": what}, words)
-            yield self._of(evidence, message, _INPUT_ADVICE.format(**words), harm)
+            yield self._of(evidence, message, say.INPUT_ADVICE.format(**words), harm)
             return
+
+    def _beside(self, run: Run, name: str, harm: Text | None) -> Iterator[Finding]:
+        """Large numbers behind indices, where they do harm and come to the first layer as they are."""
+        table = run[q.BESIDE_STD]
+        std = table.column(name).astype(np.float64)
+        mean = fact(run, q.BESIDE_MEAN, table.steps, name)
+        known = np.isfinite(std) & np.isfinite(mean)
+        size = np.where(known, np.maximum(std, np.abs(mean)), 0.0)
+        hits = size > self.max_scale
+        if harm is None or not mostly(hits, known, 1):
+            return
+        typical = float(np.median(size[hits]))
+        if not reached_by(run, name, typical, self.min_first_layer):
+            return
+        words = {"mean": middle(mean[hits]), "std": middle(std[hits])}
+        what = Text(" `{name}`").format(name=name) if name else Text("")
+        ends = int(table.steps[hits][0]), int(table.steps[hits][-1])
+        evidence = Evidence(q.BESIDE_STD.name, name, *ends, typical, self.max_scale)
+        message = filled(say.BESIDE, harm, {"model": what}, words)
+        yield self._of(evidence, message, say.INPUT_ADVICE.format(**words), harm)
 
     def _pixels(self, run: Run, name: str, text: Text) -> Text | None:
         """Bytes of a picture in a run that is not known to have learned all the same."""
         lost = fall(run)
-        if text is not _INPUT or lost is None or lost >= self.min_pixel_fall:
+        if text is not say.INPUT or lost is None or lost >= self.min_pixel_fall:
             return None
         largest = fact(run, q.INPUT_ABS_MAX, run[q.INPUT_STD].steps, name)
         known = np.isfinite(largest)
         stored = mostly((largest == _BYTE) & known, known, 1)
-        return _PIXELS.format(largest=short_number(_BYTE)) if stored else None
+        return say.PIXELS.format(largest=short_number(_BYTE)) if stored else None
 
     def _ends(self, run: Run, name: str, text: Text) -> Text | None:
         """Hardly any slope behind the first layer, in a run of which no constant answer tells that it learns all the same."""
-        found = at_its_ends(run, name) if text is _INPUT and not below_baseline(run) else None
+        found = at_its_ends(run, name) if text is say.INPUT and not below_baseline(run) else None
         if found is None or found[1] < self.min_at_ends:
             return None
-        return _ENDS.format(share=percent(np.array([found[1]])), name=found[0])
+        return say.ENDS.format(share=percent(np.array([found[1]])), name=found[0])
 
     def _target(self, call: LossCallSeries, harm: Text | None) -> Iterator[Finding]:
         mean, std = call.of(q.CALL_TARGET_MEAN), call.of(q.CALL_TARGET_STD)
@@ -289,10 +271,12 @@ class UnscaledData:
         if mostly(hits, known, 1):
             words = {"mean": middle(mean[hits]), "std": middle(std[hits])}
             divisor = words["std"] if std[hits].any() else "1"
-            message = filled(_TARGET, harm, {}, {**words, "call": call.name})
+            message = filled(say.TARGET, harm, {}, {**words, "call": call.name})
             observed = float(np.median(np.maximum(np.abs(mean), std)[hits]))
             evidence = call.evidence(q.CALL_TARGET_STD, hits, observed, self.max_scale)
-            advice = _TARGET_ADVICE.format(mean=words["mean"], std=divisor, function=call.function)
+            advice = say.TARGET_ADVICE.format(
+                mean=words["mean"], std=divisor, function=call.function
+            )
             yield self._of(evidence, message, advice, harm)
 
     def _outputs(self, call: LossCallSeries) -> Iterator[Finding]:
@@ -308,10 +292,10 @@ class UnscaledData:
         hits = np.zeros(len(known), bool)
         hits[last] = True
         words = {"large": percent(large[last]), "small": percent(np.minimum(small[last], 1.0))}
-        message = _OUTPUTS.format(call=call.name, checks=str(len(last)), **words)
+        message = say.OUTPUTS.format(call=call.name, checks=str(len(last)), **words)
         least = float(np.median(small[last]))
         evidence = call.evidence(q.CALL_SMALL_LEFT, hits, least, self.min_small_left)
-        yield self._of(evidence, message, _OUTPUTS_ADVICE, message)
+        yield self._of(evidence, message, say.OUTPUTS_ADVICE, message)
 
     def _of(self, evidence: Evidence, message: Text, advice: Text, harm: Text | None) -> Finding:
         severity = self.severity if harm else Severity.INFO

@@ -14,6 +14,8 @@ from tb_lossdiag.collect.check_up.model.interleaved import interleaved_facts
 from tb_lossdiag.collect.check_up.values import Facts, Value, is_real, rows, wide
 from tb_lossdiag.quantities import (
     BATCH_SIZE,
+    BESIDE_MEAN,
+    BESIDE_STD,
     INPUT_ABS_MAX,
     INPUT_FEATURE_RANGE,
     INPUT_MEAN,
@@ -104,7 +106,19 @@ def input_facts(given: Any) -> Facts:
     if first is None:
         return {}
     size: Facts = {BATCH_SIZE: float(first.shape[0]) if first.dim() else 1.0}
-    return size | _scale(first) | interleaved_facts(first) if is_real(first) else size
+    if not is_real(first):
+        return size | _beside(given)
+    return size | _scale(first) | interleaved_facts(first)
+
+
+def _beside(given: Any) -> Facts:
+    """Scale of the numbers that come behind indices."""
+    numbers = (t for t in tensors_in(given) if is_real(t) and t.dim() > 1 and t.numel())
+    first = next(numbers, None)
+    if first is None:
+        return {}
+    std, mean = torch.std_mean(wide(first.detach()), correction=0)
+    return {BESIDE_MEAN: mean, BESIDE_STD: std}
 
 
 def _scale(tensor: Tensor) -> Facts:
