@@ -50,8 +50,8 @@ class Holes:
     def _compare(self, step: int, now: dict[str, float]) -> None:
         before, self._before = self._before, now
         earlier, self._looked = self._looked, step
-        left = {name: 1 - share for name, share in before.items()}
-        if any(1 - now[name] <= (1 - _EMPTIED) * left[name] for name in now if left.get(name)):
+        kept = [(1 - now[name]) / (1 - before[name]) for name in now if before.get(name, 1.0) < 1]
+        if kept and 0 < min(kept) <= 1 - _EMPTIED:  # whoever prunes leaves some of each
             self._tell(earlier, step)
 
 

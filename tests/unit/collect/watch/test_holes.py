@@ -36,8 +36,9 @@ def _cut(share: float) -> Tensor:
         ((0.5, 0.75, 0.875), [(0, 20), (20, 40)]),  # half of what was left, each time
         ((0.9, 0.9, 0.0), []),  # began with zeros, as an adapter does
         ((1.0, 0.5, 0.55), []),
+        ((0.0, 1.0, 1.0), []),  # a layer that is lost was not pruned
     ],
-    ids=["a quarter", "less than a fifth", "again", "fewer", "begins at 0"],
+    ids=["a quarter", "less than a fifth", "again", "fewer", "begins at 0", "all of it"],
 )
 def test_told_where_a_fifth_became_0(
     shares: tuple[float, ...], told: list[tuple[int, int]]
