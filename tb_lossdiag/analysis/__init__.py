@@ -62,4 +62,5 @@ In reading order:
 - `weighed`: whether a total follows its terms by other weights than those that were recorded
 - `weight_decay`: how hard weight decay pulls, and what it leaves of the weights
 - `weighted`: statistics of records that cover different numbers of steps: a record counts as often as it has steps
+- `weighted_phases`: whether the losses of training and validation weigh their samples alike
 """

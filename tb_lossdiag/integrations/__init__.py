@@ -27,5 +27,6 @@ In reading order:
 - `ignite`: the handler for Ignite's engines
 - `skorch`: the callback for skorch's nets
 - `fastai`: the callback for fastai's Learner
+- `keras_weights`: whether samples are weighted in a `fit` of Keras'
 - `keras`: the callback for Keras 3 on torch
 """

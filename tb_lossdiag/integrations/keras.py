@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import keras
 
 from tb_lossdiag.integrations.folders import fresh
+from tb_lossdiag.integrations.keras_weights import weighted_phase
 from tb_lossdiag.integrations.recording import Recording, harmless, watch_options
 from tb_lossdiag.integrations.stand_in import StandIn, stand_in
 from tb_lossdiag.writer import SummaryWriter
@@ -56,6 +57,7 @@ class LossDoctor(keras.callbacks.Callback):  # type: ignore[misc]
         self._recording: Recording | None = None
         self._stand_in: StandIn | None = None
         self._first = 0
+        self._weighted: str | None = None
 
     @harmless
     def on_train_batch_begin(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -70,8 +72,15 @@ class LossDoctor(keras.callbacks.Callback):  # type: ignore[misc]
             self._first + _steps(model)
         )  # a variable on a GPU is not asked at each step
         self._recording = Recording(writer, self._options, lambda: next(steps), framework="keras")
-        self._stand_in = stand_in(model.optimizer, "apply", lambda: [_group(model)])
+        self._stand_in = stand_in(model.optimizer, "apply", self._groups)
         self._recording.watch(model, self._stand_in)
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """As torch has them; asked from within each step, which knows what no callback is told."""
+        if self._recording is not None and self._weighted is None:
+            self._weighted = weighted_phase()
+            self._recording.weighted(self._weighted or "")
+        return [_group(self.model)]
 
     @harmless
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
@@ -91,7 +100,7 @@ class LossDoctor(keras.callbacks.Callback):  # type: ignore[misc]
         self._close()
 
     def _close(self) -> None:
-        recording, self._recording = self._recording, None
+        recording, self._recording, self._weighted = self._recording, None, None
         if recording is not None:
             recording.close()
         if self._stand_in is not None:

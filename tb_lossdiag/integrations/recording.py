@@ -22,7 +22,7 @@ from tb_lossdiag.integrations.torch_clips import TorchClips
 from tb_lossdiag.integrations.watched import Watched
 from tb_lossdiag.live import TrainingStopped
 from tb_lossdiag.process.warn import warn
-from tb_lossdiag.quantities import ANSWERS_ONLY, BESIDE
+from tb_lossdiag.quantities import ANSWERS_ONLY, BESIDE, WEIGHTED_PHASE
 from tb_lossdiag.writer import SummaryWriter
 
 P = ParamSpec("P")
@@ -128,6 +128,11 @@ class Recording:
     def rewarded(self) -> None:
         """Say that the loop logs a reward: what it trains is an agent."""
         self._say({"rewards": "logged"})
+
+    def weighted(self, phase: str) -> None:
+        """Say in which phase's loss alone samples are weighted, if in one."""
+        if phase:
+            self._say({WEIGHTED_PHASE: phase})
 
     def _say(self, words: Mapping[str, str]) -> None:
         self.writer._diagnostics.recorder.say(words)  # noqa: SLF001

@@ -98,6 +98,8 @@ MOVES = "scheduler moves"
 """A run's fact: "never" until the scheduler's `step()` has been called, then "yes"."""
 MOVED_BY_ANOTHER = "weights move"
 """A run's fact: "without a step" where a watched model's weights change again and again though its optimizer makes no step."""
+WEIGHTED_PHASE = "samples weighted"
+"""A run's fact: the phase, "train" or "validation", in whose loss alone samples are weighted, as classes are by Keras' `class_weight`."""
 BESIDE = "beside the writer of"
 """A run's fact: whose own writer is open in the folder, because a callback of ours goes where the framework logs."""
 OTHER_WRITERS = Quantity(

@@ -15,7 +15,7 @@ import torch
 
 from helpers.tiny_trainings import read
 from tb_lossdiag import SummaryWriter
-from tb_lossdiag.quantities import GLOBAL_NORM, LEARNING_RATE, LOSS, VALIDATION_LOSS
+from tb_lossdiag.quantities import GLOBAL_NORM, LEARNING_RATE, LOSS, VALIDATION_LOSS, WEIGHTED_PHASE
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 keras = pytest.importorskip("keras")
@@ -155,6 +155,29 @@ def test_a_loop_of_ones_own_leaves_the_layers_as_they_are(tmp_path: Path) -> Non
             optimizer.step()
             writer.add_diagnostics(loss=loss, global_step=step)
     assert [name for name, _ in made.named_modules()] == parts
+
+
+def weights_of(y: Any) -> Any:
+    return np.where(y == 0, 3.0, 1.0).astype(np.float32)
+
+
+def test_weights_in_one_phase_alone_are_told(tmp_path: Path) -> None:
+    x, y = data()
+    w = weights_of(y)
+    tensors = map(torch.from_numpy, (x, y, w))
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(*tensors), 16)
+    fits: list[tuple[str, Any, dict[str, Any]]] = [
+        ("train", (x, y), {"class_weight": {0: 3.0, 1: 1.0, 2: 1.0}, "validation_data": (x, y)}),
+        ("train", (x, y), {"class_weight": {0: 3.0, 1: 1.0, 2: 1.0}, "validation_split": 0.2}),
+        ("train", (loader,), {"validation_data": (x, y)}),
+        ("validation", (x, y), {"validation_data": (x, y, w)}),
+        ("", (x, y), {"sample_weight": w, "validation_split": 0.2}),
+        ("", (x, y), {"validation_data": (x, y)}),
+    ]
+    for number, (phase, given, options) in enumerate(fits):
+        folder = tmp_path / str(number)
+        model().fit(*given, verbose=0, callbacks=[doctor(folder)], **options)
+        assert read(folder).facts.get(WEIGHTED_PHASE, "") == phase
 
 
 def test_fit_again_goes_on_in_the_run(tmp_path: Path) -> None:

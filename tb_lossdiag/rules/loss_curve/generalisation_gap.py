@@ -11,6 +11,7 @@ import numpy as np
 from tb_lossdiag import quantities as q
 from tb_lossdiag.analysis.curve import Curve, curve_of
 from tb_lossdiag.analysis.levels import Bools, Span, spans
+from tb_lossdiag.analysis.weighted_phases import needs_like_weights, weighs_training
 from tb_lossdiag.diagnosis.judged import with_judged
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, NotEnough, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
@@ -80,7 +81,8 @@ class GeneralisationGap:
 
     Guards against: a training loss near zero, beside which any validation loss is many times larger (the start is the measure);
     losses of different scale, which fall together, and whose scale an untrained model shows: of other validation losses that begin
-    beyond `max_first` times the training loss there and at the start, nothing is said; a validation loss that turns upwards (LD107); losses below zero.
+    beyond `max_first` times the training loss there and at the start, nothing is said; a validation loss that turns upwards (LD107); losses below zero;
+    samples weighted in one of the losses alone (not evaluated), and a training loss with weights of classes, which may well lie above a validation without them.
 
     References: Goodfellow, Bengio and Courville 2016, Deep Learning, section 5.2; Srivastava et al. 2014, Dropout (JMLR 15).
     """
@@ -90,7 +92,7 @@ class GeneralisationGap:
     severity: ClassVar[Severity] = Severity.WARNING
     title: ClassVar[Text] = Text("Training and validation loss lie far apart")
     reads: ClassVar[tuple[Quantity, ...]] = (q.VALIDATION_LOSS, q.LOSS)
-    may_read: ClassVar[tuple[Quantity, ...]] = ()
+    may_read: ClassVar[tuple[Quantity, ...]] = (q.CALL_WEIGHTED,)
     explains: ClassVar[tuple[str, ...]] = ()
 
     #: one loss over the other, 1; dropout and augmentation explain less than that
@@ -113,6 +115,7 @@ class GeneralisationGap:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if the two losses stay apart."""
         validation, train = curve_of(run, q.VALIDATION_LOSS), curve_of(run, q.LOSS)
+        needs_like_weights(run)
         for loss in (validation, train):
             loss.needs_positive()
             loss.needs(self.min_records)
@@ -121,7 +124,8 @@ class GeneralisationGap:
             yield self._untrained(validation, train, there)
             return
         self._needs_one_scale(float(validation.values[0]), (float(there[0]), _began(train)))
-        for text, sign in ((_GAP, 1.0), (_INVERTED, -1.0)):
+        signs = ((_GAP, 1.0),) if weighs_training(run) else ((_GAP, 1.0), (_INVERTED, -1.0))
+        for text, sign in signs:
             span = self._apart(validation.values, there, sign, train.start)
             if span is not None:
                 yield self._finding(validation, there, span, (text, sign, train.start))

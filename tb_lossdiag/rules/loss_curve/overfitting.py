@@ -14,6 +14,7 @@ from tb_lossdiag.analysis.curve import Curve, curve_of
 from tb_lossdiag.analysis.levels import Span, noise, spans
 from tb_lossdiag.analysis.loss_calls import CLASSES, calls_if_any
 from tb_lossdiag.analysis.trend import rising
+from tb_lossdiag.analysis.weighted_phases import needs_like_weights
 from tb_lossdiag.diagnosis.rule import Evidence, Finding, Severity, Text, short_number
 from tb_lossdiag.quantities import Quantity
 from tb_lossdiag.run import Run
@@ -69,7 +70,7 @@ class Overfitting:
     What to try first: keep the checkpoint of the best step, then more data, regularisation, a smaller model.
 
     Guards against: a noisy validation point, a noisy first one; a model that had learned before its first validation; a rise that
-    is small beside what was won since the start; a divergence, where the training loss rises too; losses below zero (not evaluated);
+    is small beside what was won since the start; a divergence, where the training loss rises too; losses below zero, and samples weighted in one of the losses alone (not evaluated);
     classes that the training had begun to tell apart by the first validation, below `max_taught` of what guessing costs, while no
     validation was ever below it: those are other classes, or other data (LD108), since nothing can be forgotten that never was known.
 
@@ -110,6 +111,7 @@ class Overfitting:
     def check(self, run: Run) -> Iterator[Finding]:
         """Yield one finding if validation turned, or never moved, and training did."""
         validation, train = curve_of(run, q.VALIDATION_LOSS), curve_of(run, q.LOSS)
+        needs_like_weights(run)
         for loss, least in ((validation, self.min_run), (train, self.min_run)):
             loss.needs_positive()
             loss.needs(least)

@@ -12,8 +12,9 @@ import keras
 import torch
 from clinic.abroad import patient
 from clinic.abroad.loops import train
+from clinic.abroad.recipes import folder
 from clinic.data import Samples, diabetes, flat_digits
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import SGD, Adam
 
 from tb_lossdiag import SummaryWriter
@@ -140,3 +141,47 @@ def keras_nine_layers_of_sigmoid(writer: SummaryWriter) -> None:
         return value
 
     train(writer, model, SGD(model.parameters(), lr=0.01), of, 300)
+
+
+def rare_twins(count: int = 1000) -> tuple[Tensor, Tensor, Tensor]:
+    """Nine of ten samples are easy; of the rest nobody can say which of two classes they are. With the weights that balance them."""
+    y = torch.multinomial(torch.tensor([0.9, 0.05, 0.05]), count, replacement=True)
+    x = torch.randn(count, 4)
+    x[:, 0] += torch.where(y > 0, 6.0, -2.0)
+    return x, y, count / 3 / torch.bincount(y, minlength=3)
+
+
+@patient(
+    family="Keras 3", source="https://keras.io/examples/structured_data/imbalanced_classification/"
+)
+def keras_rare_classes_count_more(writer: SummaryWriter) -> None:
+    """`class_weight` weighs the training's samples, and no validation's: half of the training loss is of what the validation hardly has."""
+    from tb_lossdiag.integrations.keras import LossDoctor  # noqa: PLC0415
+
+    x, y, weights = rare_twins()
+    model = dense(16, 3, last="softmax", inputs=4)
+    model.compile(keras.optimizers.Adam(1e-3), "sparse_categorical_crossentropy")
+    model.fit(
+        x.numpy(), y.numpy(), epochs=80, batch_size=64, verbose=0, validation_split=0.2,
+        class_weight=dict(enumerate(weights.tolist())), callbacks=[LossDoctor(folder(writer))],
+    )  # fmt: skip
+
+
+@patient(family="tables")
+def rare_classes_count_more_in_training(writer: SummaryWriter) -> None:
+    """The same in a loop of torch's: `CrossEntropyLoss(weight=…)`, and a validation without."""
+    x, y, weights = rare_twins()
+    model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3))
+    optimizer, criterion = Adam(model.parameters(), lr=3e-3), nn.CrossEntropyLoss(weight=weights)
+    writer.watch(model, optimizer)
+    for step in range(520):
+        some = torch.randint(800, (64,))
+        loss = criterion(model(x[some]), y[some])
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        writer.add_diagnostics(loss=loss, global_step=step)
+        if step % 13 == 0:
+            with torch.no_grad():
+                held_out = nn.functional.cross_entropy(model(x[800:]), y[800:])
+            writer.add_diagnostics(loss=held_out, phase="validation", global_step=step)

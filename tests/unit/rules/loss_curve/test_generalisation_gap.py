@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from made.healthy import healthy_run
 from made.logs import log, noisy
 from tb_lossdiag.diagnosis.engine import Verdict
 from tb_lossdiag.diagnosis.rule import Severity
-from tb_lossdiag.quantities import LOSS, VALIDATION_LOSS
+from tb_lossdiag.quantities import CALL_WEIGHTED, LOSS, VALIDATION_LOSS, WEIGHTED_PHASE
 from tb_lossdiag.rules.loss_curve.generalisation_gap import GeneralisationGap
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -42,6 +44,18 @@ def test_an_inverted_gap_is_worth_knowing() -> None:
     finding = the_finding(RULE, with_gap(RUN, 0.1, train=1.5))
     assert finding.severity is Severity.INFO
     assert "Dropout" in finding.advice.en
+
+
+@pytest.mark.parametrize("phase", ["train", "validation"])
+def test_losses_of_other_weights_are_not_compared(phase: str) -> None:
+    run = replace(SICK, facts={**SICK.facts, WEIGHTED_PHASE: phase})
+    assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
+
+
+def test_a_loss_call_with_weights_may_lie_above_the_validation_and_not_below() -> None:
+    ones = np.ones(len(RUN[CALL_WEIGHTED]))
+    assert not findings(RULE, changed(with_gap(RUN, 0.1, train=1.5), CALL_WEIGHTED, ones))
+    assert findings(RULE, changed(SICK, CALL_WEIGHTED, ones))
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from made.healthy import healthy_run
 from made.logs import log, noisy
 from made.loss_calls import with_call
 from tb_lossdiag.diagnosis.engine import Verdict
-from tb_lossdiag.quantities import VALIDATION_LOSS
+from tb_lossdiag.quantities import VALIDATION_LOSS, WEIGHTED_PHASE
 from tb_lossdiag.rules.loss_curve.overfitting import Overfitting
 from tb_lossdiag.run import Run
 from tb_lossdiag.testing import outcome
@@ -25,6 +27,12 @@ def test_fires_when_validation_turns_and_gives_the_best_step(seed: int) -> None:
     finding = the_finding(RULE, run)
     assert finding.numbers["best_step"] == best
     assert f"step {best}" in finding.advice.en
+
+
+@pytest.mark.parametrize("phase", ["train", "validation"])
+def test_losses_of_other_weights_are_not_compared(phase: str) -> None:
+    run = replace(SICK, facts={**SICK.facts, WEIGHTED_PHASE: phase})
+    assert outcome(RULE, run).verdict is Verdict.NOT_EVALUATED
 
 
 @pytest.mark.parametrize("seed", range(20))
