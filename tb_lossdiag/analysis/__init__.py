@@ -17,6 +17,7 @@ In reading order:
 - `climbs`: whether a loss has only ever risen, by nothing that is known to make it rise
 - `clips`: what is known of clipping: the ledger of recorded clips, and clips that the check-up saw without one
 - `columns`: quantities read column by column, also beside others: without records in which nothing could be seen, and as the value in force at a step
+- `copies`: how many steps a second network is behind the trained one, and whether it is called in validations alone
 - `contrastive`: losses that compare samples with each other: a row of likenesses for each, of which one is the right answer
 - `curve`: the shape of a loss curve: where it started, how far it fell, whether it ran away
 - `cuts`: where weights were pruned during the training
