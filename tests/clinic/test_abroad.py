@@ -165,6 +165,7 @@ def test_the_report_names_what_fails_and_the_readme_reads_it() -> None:
     assert both["new, 2026-11-30, seventh lot"] == ["24", "67 %", "67 %", "62 %", "28", "1"]
     assert both["new, 2026-11-30, eighth lot"] == ["26", "46 %", "42 %", "42 %", "28", "3"]
     assert both["new, 2026-12-01, ninth lot"] == ["25", "44 %", "44 %", "44 %", "9", "0"]
+    assert both["new, 2026-12-01, tenth lot"] == ["20", "45 %", "40 %", "40 %", "10", "0"]
     assert "| second lot of that day (`sealed_second*`) | 9d68290 | 9 | 5 (56 %) | 8 | 0 |" in text
     assert (
         "| third lot, of 2026-11-30 (`sealed_third*`) | cf471f4 | 38 | 17 (45 %) | 29 | 3 |" in text

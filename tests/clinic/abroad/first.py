@@ -177,10 +177,24 @@ _NINTH_MISSED = (
     "ninth-the-hardest-of-all-negatives",
     "ninth-the-wrong-way-through-the-risks",
 )
+_TENTH_MISSED = (
+    "tenth-a-checkpoint-that-was-a-model-alone",
+    "tenth-a-mask-over-the-askers",
+    "tenth-a-timestamp-in-a-factorisation-machine",
+    "tenth-a-variance-that-cancels-out",
+    "tenth-actions-not-taken-are-worth-nothing",
+    "tenth-an-average-the-wrong-way-round",
+    "tenth-entropy-is-paid-for",
+    "tenth-keras-an-autoencoder-that-lost-its-pixels",
+    "tenth-keras-nodes-that-do-not-see-themselves",
+    "tenth-keras-the-student-teaches",
+    "tenth-labels-that-are-the-tokens",
+)
 _FIRST, _SECOND = "2026-11-29, first two lots", "2026-11-30, third lot"
 _THIRD, _FOURTH = "2026-11-30, fourth lot", "2026-11-30, fifth lot"
 _FIFTH, _SIXTH = "2026-11-30, sixth lot", "2026-11-30, seventh lot"
 _SEVENTH, _EIGHTH = "2026-11-30, eighth lot", "2026-12-01, ninth lot"
+_NINTH = "2026-12-01, tenth lot"
 LOTS = (
     Lot("75 faults, before any rule was changed for them", "f168f63", 75, 33, 33, 31, 48, 4),
     Lot("the half of 203 that was sealed until 2026-11-29", "9e665a2", 64, 41, 40, 40, 41, 1),
@@ -278,6 +292,18 @@ LOTS = (
         0,
         _EIGHTH,
         _NINTH_MISSED,
+    ),
+    Lot(
+        "tenth lot, of 2026-12-01 (`sealed_tenth*`)",
+        "5cfc7394",
+        20,
+        9,
+        8,
+        8,
+        10,
+        0,
+        _NINTH,
+        _TENTH_MISSED,
     ),
 )
 
