@@ -46,7 +46,10 @@ class OptimizerFacts:
         self._module, self._optimizer = subject.model, subject.optimizer
         self._scheduler = SchedulerSearch(subject.optimizer, subject.scheduler)
         self._cuts = Cuts(subject.model)
-        self.holes = Holes(lambda before, step: host.say(self._cuts.between(before, step)))
+        cuts = (
+            self._cuts
+        )  # and not all of this: what holds itself outlives its model until the collector comes
+        self.holes = Holes(lambda before, step: host.say(cuts.between(before, step)))
         self._pace = SchedulePace(rows.name, self._scheduler.one)
         self._looks = 0
         self._held: list[Record] = []
