@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from tb_lossdiag.collect.check_up import CheckUp, Subject
+from tb_lossdiag.collect.check_up import CheckUp, LossCalls, Subject
 from tb_lossdiag.collect.state.measurement import Measurement
 from tb_lossdiag.collect.state.transfer import gather
 from tb_lossdiag.quantities import Quantity
@@ -23,6 +23,19 @@ def read(samples: Iterable[Measurement]) -> Seen:
     seen = {r.quantity.name: dict(zip(r.columns, r.values.tolist(), strict=True)) for r in records}
     assert len(seen) == len(records), "a quantity was recorded twice"
     return seen
+
+
+def facts_of_calls(loss: Callable[[], Tensor]) -> Seen:
+    """{loss call: {quantity name: value}} of a loss that is made and backpropagated."""
+    with LossCalls() as calls:
+        loss().backward()
+    if calls.failure:
+        raise calls.failure
+    columns: dict[str, dict[str, float]] = {}
+    for name, row in read(calls.samples()).items():
+        for column, value in row.items() if name.startswith("call_") else ():
+            columns.setdefault(column, {})[name] = value
+    return columns
 
 
 class Watched:

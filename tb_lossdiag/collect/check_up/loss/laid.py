@@ -38,7 +38,7 @@ def laid_facts(call: LossCall, given: Sequence[Tensor]) -> Facts:
     picture = next(fitting, None)
     if picture is None:
         return {}
-    asked, x = _small(rows(asked, _MOST)), rows(picture.detach(), _MOST)
+    asked, x = _small(asked), rows(picture.detach(), _MOST)
     x = adaptive_avg_pool2d(wide(x), asked.shape[-1])
     known = _beyond_all(torch.cat([x, x.square()], 1))
     maps = _beyond_all(asked)

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from helpers.check_up_driver import read
-from tb_lossdiag.collect.check_up import LossCalls
+from helpers.check_up_driver import facts_of_calls
 
 _CHANCE = torch.Generator().manual_seed(4)
 _X = torch.randn(60, 4, generator=_CHANCE).requires_grad_()
@@ -22,18 +21,6 @@ _VALUES = torch.randn(60, 4, generator=_CHANCE) * 2 + 5
 _YES = (_VALUES > 5).float()
 _GAIN = torch.rand(60, generator=_CHANCE) + 0.1
 """Of a policy; each is above 0."""
-
-
-def _seen(loss: Callable[[], Tensor]) -> dict[str, dict[str, float]]:
-    with LossCalls() as calls:
-        loss().backward()
-    if calls.failure:
-        raise calls.failure
-    columns: dict[str, dict[str, float]] = {}
-    for name, row in read(calls.samples()).items():
-        for column, value in row.items() if name.startswith("call_") else ():
-            columns.setdefault(column, {})[name] = value
-    return columns
 
 
 def _each(x: Tensor) -> Tensor:
@@ -53,8 +40,8 @@ def _each(x: Tensor) -> Tensor:
 )
 def test_what_a_mask_leaves_out_is_ignored(written: Callable[[Tensor], Tensor]) -> None:
     asked = torch.where(_MASK, _Y, -100)
-    by_torch = _seen(lambda: functional.cross_entropy(_X * 1, asked))["cross_entropy"]
-    by_hand = _seen(lambda: written(_X * 1))["cross_entropy"]
+    by_torch = facts_of_calls(lambda: functional.cross_entropy(_X * 1, asked))["cross_entropy"]
+    by_hand = facts_of_calls(lambda: written(_X * 1))["cross_entropy"]
     for fact in ("call_value", "call_baseline", "call_ignored", "call_accuracy"):
         assert by_hand[fact] == pytest.approx(by_torch[fact], rel=1e-4), fact
 
@@ -64,8 +51,8 @@ def test_prices_of_classes_are_those_of_the_function() -> None:
         w = _PRICE[_Y]
         return (w * _each(_X * 1)).sum() / w.sum()
 
-    by_torch = _seen(lambda: functional.cross_entropy(_X * 1, _Y, _PRICE))["cross_entropy"]
-    by_hand = _seen(written)["cross_entropy"]
+    by_torch = facts_of_calls(lambda: functional.cross_entropy(_X * 1, _Y, _PRICE))["cross_entropy"]
+    by_hand = facts_of_calls(written)["cross_entropy"]
     assert by_hand["call_weighted"] == 1
     assert by_hand["call_baseline"] == pytest.approx(by_torch["call_baseline"], rel=1e-4)
 
@@ -84,7 +71,7 @@ def test_prices_of_classes_are_those_of_the_function() -> None:
     ],
 )
 def test_a_policy_is_no_classifier(policy: Callable[[Tensor], Tensor]) -> None:
-    assert not _seen(lambda: policy(_X * 1))
+    assert not facts_of_calls(lambda: policy(_X * 1))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +85,7 @@ def test_a_policy_is_no_classifier(policy: Callable[[Tensor], Tensor]) -> None:
     ],
 )
 def test_values_of_which_some_count(written: Callable[[Tensor], Tensor], weighted: int) -> None:
-    ((name, facts),) = _seen(lambda: written(_X * 1)).items()
+    ((name, facts),) = facts_of_calls(lambda: written(_X * 1)).items()
     assert (name, facts["call_weighted"]) == ("mse_loss", weighted)
     assert math.isnan(facts["call_baseline"]) == bool(weighted)
 
@@ -118,7 +105,7 @@ def test_values_of_which_some_count(written: Callable[[Tensor], Tensor], weighte
     ],
 )  # fmt: skip
 def test_yes_or_no(written: Callable[[Tensor], Tensor], name: str) -> None:
-    assert "".join(_seen(lambda: written(_X * 1).mean())) == name
+    assert "".join(facts_of_calls(lambda: written(_X * 1).mean())) == name
 
 
 @pytest.mark.parametrize(
@@ -130,11 +117,11 @@ def test_yes_or_no(written: Callable[[Tensor], Tensor], name: str) -> None:
     ],
 )
 def test_signs_where_yes_and_no_are_asked_for(written: Callable[[Tensor, Tensor], Tensor]) -> None:
-    ((_, wrong),) = _seen(lambda: written(_X * 1, 2 * _YES - 1).mean()).items()
+    ((_, wrong),) = facts_of_calls(lambda: written(_X * 1, 2 * _YES - 1).mean()).items()
     assert wrong["call_invalid"] > 0
-    ((_, right),) = _seen(lambda: written(_X * 1, _YES).mean()).items()
+    ((_, right),) = facts_of_calls(lambda: written(_X * 1, _YES).mean()).items()
     assert right["call_invalid"] == 0
-    signed = _seen(lambda: functional.softplus(-(2 * _YES - 1) * (_X * 1)).mean())
+    signed = facts_of_calls(lambda: functional.softplus(-(2 * _YES - 1) * (_X * 1)).mean())
     assert signed["binary_cross_entropy_with_logits"]["call_invalid"] == 0
 
 
@@ -150,7 +137,7 @@ def test_signs_where_yes_and_no_are_asked_for(written: Callable[[Tensor, Tensor]
     ],
 )
 def test_relative_and_angular(written: Callable[[Tensor], Tensor], name: str) -> None:
-    assert "".join(_seen(lambda: written(_X * 1).mean())) == name
+    assert "".join(facts_of_calls(lambda: written(_X * 1).mean())) == name
 
 
 def test_what_is_compared_with_itself_is_left_out() -> None:
@@ -162,7 +149,7 @@ def test_what_is_compared_with_itself_is_left_out() -> None:
         near = torch.cat([torch.diag(scores, 30), torch.diag(scores, -30)])
         return (scores.logsumexp(1) - near).mean()
 
-    facts = _seen(loss)["cross_entropy"]
+    facts = facts_of_calls(loss)["cross_entropy"]
     assert (facts["call_samples"], facts["call_outputs"]) == (60, 59)
     assert facts["call_input_min"] >= -5.01
 
@@ -170,6 +157,6 @@ def test_what_is_compared_with_itself_is_left_out() -> None:
 def test_products_of_layers_are_no_part_of_a_loss() -> None:
     weight = torch.randn(4, 4).requires_grad_()
     scores = torch.softmax(_X @ weight, 1) @ weight
-    assert "cross_entropy" in _seen(
+    assert "cross_entropy" in facts_of_calls(
         lambda: -(functional.one_hot(_Y, 4) * scores.log_softmax(1)).sum(1).mean()
     )

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from helpers.check_up_driver import assert_nothing_installed, read
+from helpers.check_up_driver import assert_nothing_installed, facts_of_calls, read
 from tb_lossdiag import quantities as q
 from tb_lossdiag.collect.check_up import LossCalls, record_loss_inputs
 
@@ -25,23 +25,10 @@ def _clean() -> Iterator[None]:
     assert_nothing_installed()
 
 
-def _columns(loss: Callable[[], Tensor]) -> dict[str, dict[str, float]]:
-    """By call, its facts."""
-    with LossCalls() as calls:
-        loss().backward()
-    if calls.failure:
-        raise calls.failure
-    columns: dict[str, dict[str, float]] = {}
-    for name, row in read(calls.samples()).items():
-        for column, value in row.items() if name.startswith("call_") else ():
-            columns.setdefault(column, {})[name] = value
-    return columns
-
-
 def _same(written: Loss, given: Loss, predicted: Tensor, target: Tensor) -> dict[str, float]:
     """Facts of a loss by hand, once they are those of torch's function."""
-    by_hand = _columns(lambda: written(predicted * 1, target))
-    by_torch = _columns(lambda: given(predicted * 1, target))
+    by_hand = facts_of_calls(lambda: written(predicted * 1, target))
+    by_torch = facts_of_calls(lambda: given(predicted * 1, target))
     assert list(by_hand) == list(by_torch)
     ((name, facts),) = by_hand.items()
     for fact, value in by_torch[name].items():
@@ -113,7 +100,7 @@ _LEVELS = torch.tensor([0.1, 0.5, 0.9])
     ],
 )
 def test_lengths_and_quantiles(written: Loss, name: str) -> None:
-    ((column, facts),) = _columns(lambda: written(_scores(60, 3) * 1, _VALUES)).items()
+    ((column, facts),) = facts_of_calls(lambda: written(_scores(60, 3) * 1, _VALUES)).items()
     assert column == name
     assert facts["call_target_mean"] == pytest.approx(float(_VALUES.mean()), rel=1e-4)
     assert name == "mse_loss" or math.isnan(facts["call_baseline"])
@@ -133,7 +120,7 @@ def test_likelihoods_of_a_normal_distribution(written: Callable[..., Tensor]) ->
     def loss() -> Tensor:
         return written(_scores(60, 3) * 1, _scores(60, 3) * 0.3, _VALUES)
 
-    ((column, facts),) = _columns(loss).items()
+    ((column, facts),) = facts_of_calls(loss).items()
     assert column == "gaussian_nll_loss"
     assert facts["call_target_mean"] == pytest.approx(float(_VALUES.mean()), rel=1e-4)
 
@@ -152,7 +139,7 @@ def test_likelihoods_of_a_normal_distribution(written: Callable[..., Tensor]) ->
     ],
 )
 def test_what_resembles_them_is_none(written: Loss) -> None:
-    assert not _columns(lambda: written(_scores(60, 3) * 1, _scores(60, 3) * 0.3))
+    assert not facts_of_calls(lambda: written(_scores(60, 3) * 1, _scores(60, 3) * 0.3))
 
 
 def test_a_target_that_broadcasts_is_seen() -> None:
@@ -161,7 +148,7 @@ def test_a_target_that_broadcasts_is_seen() -> None:
     def loss() -> Tensor:
         return ((_scores(60, 1) * 1 - row) ** 2).mean()
 
-    (facts,) = _columns(loss).values()
+    (facts,) = facts_of_calls(loss).values()
     assert facts["call_broadcast"] == 60
 
 
@@ -224,7 +211,9 @@ def test_cross_entropies_of_probabilities(written: Loss) -> None:
     def model(x: Tensor, y: Tensor) -> Tensor:
         return written(x.softmax(1), y)
 
-    columns = _columns(lambda: model(functional.linear(_scores(60, 3), torch.eye(3)), _ONE_HOT))
+    columns = facts_of_calls(
+        lambda: model(functional.linear(_scores(60, 3), torch.eye(3)), _ONE_HOT)
+    )
     ((name, facts),) = columns.items()
     # The softmax is seen, wherever it stands: what went into it are the scores.
     assert name == "cross_entropy"
@@ -237,7 +226,7 @@ def test_a_softmax_twice_is_seen() -> None:
     def twice(x: Tensor, y: Tensor) -> Tensor:
         return -(y * x.softmax(1).log_softmax(1)).sum(1).mean()
 
-    (facts,) = _columns(lambda: twice(_scores(60, 3) * 1, _ONE_HOT)).values()
+    (facts,) = facts_of_calls(lambda: twice(_scores(60, 3) * 1, _ONE_HOT)).values()
     assert facts["call_source"] == q.Source.SOFTMAX
     assert facts["call_input_max"] <= 1
 
@@ -283,7 +272,7 @@ def test_poisson_likelihoods() -> None:
     def of_rates(p: Tensor) -> Tensor:
         return (p - _COUNTS * (p + 1e-7).log()).mean()
 
-    (facts,) = _columns(lambda: of_rates(_scores(60, 3).exp())).values()
+    (facts,) = facts_of_calls(lambda: of_rates(_scores(60, 3).exp())).values()
     assert facts["call_form"] == q.Form.RATES
     assert facts["call_source"] == q.Source.POSITIVE
 
@@ -317,7 +306,7 @@ def test_a_focal_loss_is_a_weighted_cross_entropy() -> None:
         log = x.log_softmax(1).gather(1, y[:, None]).squeeze(1)
         return (-((1 - log.exp()) ** 2) * log).mean()
 
-    columns = _columns(lambda: focal(_scores(60, 3) * 1, _LABELS))
+    columns = facts_of_calls(lambda: focal(_scores(60, 3) * 1, _LABELS))
     assert columns["cross_entropy"]["call_weighted"] == 1
     assert math.isnan(columns["cross_entropy"]["call_baseline"])
 
@@ -331,10 +320,10 @@ def test_a_focal_loss_of_yes_or_no_by_hand(price: float | None, power: float) ->
         no = p**power * (1 - y) * (1 - p).log()
         return -(yes + no).mean() if price is None else -(price * yes + (1 - price) * no).mean()
 
-    columns = _columns(lambda: focal(_scores(60, 3).sigmoid(), _YES))
+    columns = facts_of_calls(lambda: focal(_scores(60, 3).sigmoid(), _YES))
     assert columns["binary_cross_entropy"]["call_weighted"] == 1
     assert columns["binary_cross_entropy"]["call_source"] == q.Source.SIGMOID
-    assert not _columns(lambda: focal(_scores(60, 3).sigmoid(), _VALUES.softmax(1) * 2))
+    assert not facts_of_calls(lambda: focal(_scores(60, 3).sigmoid(), _VALUES.softmax(1) * 2))
 
 
 def test_terms_of_a_sum_are_each_found_also_scaled_and_added_in_place() -> None:
@@ -344,7 +333,7 @@ def test_terms_of_a_sum_are_each_found_also_scaled_and_added_in_place() -> None:
         loss += 0.5 * -(_ONE_HOT * p.log_softmax(1)).sum(1).mean()
         return loss * 1024
 
-    assert set(_columns(total)) == {"mse_loss", "cross_entropy"}
+    assert set(facts_of_calls(total)) == {"mse_loss", "cross_entropy"}
 
 
 def test_sequences_have_their_classes_at_the_end() -> None:
@@ -354,7 +343,7 @@ def test_sequences_have_their_classes_at_the_end() -> None:
     def loss() -> Tensor:
         return -(scores * 1).log_softmax(-1).gather(-1, target[..., None]).mean()
 
-    (facts,) = _columns(loss).values()
+    (facts,) = facts_of_calls(loss).values()
     assert (facts["call_samples"], facts["call_outputs"]) == (4, 3)
 
 
@@ -390,10 +379,10 @@ def _tversky(p: Tensor, y: Tensor, false: float, missed: float) -> Tensor:
     ],
 )
 def test_overlaps_with_a_mask(written: Loss) -> None:
-    likely = _columns(lambda: written(_scores(5, 3, 12).sigmoid(), _DRAWN))
+    likely = facts_of_calls(lambda: written(_scores(5, 3, 12).sigmoid(), _DRAWN))
     assert list(likely) == ["dice_loss"]
     assert likely["dice_loss"]["call_unit_share"] == 1
-    raw = _columns(lambda: written(_scores(5, 3, 12) * 3, _DRAWN))
+    raw = facts_of_calls(lambda: written(_scores(5, 3, 12) * 3, _DRAWN))
     assert raw["dice_loss"]["call_unit_share"] < 1
 
 
@@ -407,7 +396,7 @@ def test_overlaps_with_a_mask(written: Loss) -> None:
     ],
 )
 def test_other_ratios_are_no_overlap(written: Loss) -> None:
-    assert not _columns(lambda: written(_scores(5, 3, 12).sigmoid(), _DRAWN))
+    assert not facts_of_calls(lambda: written(_scores(5, 3, 12).sigmoid(), _DRAWN))
 
 
 def _changed_in_place() -> Tensor:
@@ -435,7 +424,7 @@ def _changed_in_place() -> Tensor:
     ],
 )
 def test_what_is_only_partly_like_a_loss_is_none(loss: Callable[[Tensor], Tensor]) -> None:
-    assert not _columns(lambda: loss(_scores(60, 3) * 1))
+    assert not facts_of_calls(lambda: loss(_scores(60, 3) * 1))
 
 
 def test_a_penalty_that_holds_parameters_at_a_value_is_no_regression() -> None:
@@ -444,7 +433,7 @@ def test_a_penalty_that_holds_parameters_at_a_value_is_no_regression() -> None:
     def penalty() -> Tensor:
         return ((parameter - _VALUES) ** 2).mean()
 
-    assert not _columns(penalty)
+    assert not facts_of_calls(penalty)
 
 
 def test_what_was_changed_in_place_since_is_not_compared() -> None:
@@ -454,7 +443,7 @@ def test_what_was_changed_in_place_since_is_not_compared() -> None:
         y += 1
         return value
 
-    assert not _columns(loss)
+    assert not facts_of_calls(loss)
 
 
 def test_what_was_given_by_hand_is_not_found_again() -> None:
